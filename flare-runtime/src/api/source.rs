@@ -1,0 +1,140 @@
+//! Sources: what reads records, typed or as bytes.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::Metrics;
+use crate::error::Result;
+use crate::model::{Batch, Meta, OperatorId, Reject, Splits};
+
+/// How far a source got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There may be more.
+    More,
+    /// The end of a bounded source; it is not read again.
+    End,
+}
+
+/// Where a source continues: the next offset of every split, by the split's name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Positions(pub Vec<(String, i64)>);
+
+/// What a source adds to at each read.
+#[derive(Debug)]
+pub struct Intake<T> {
+    /// The records read.
+    pub batch: Batch<T>,
+    /// What could not be parsed.
+    pub rejects: Vec<Reject>,
+    /// Read no more than this many records at a time.
+    pub limit: usize,
+}
+
+impl<T> Intake<T> {
+    /// An empty intake of at most `limit` records a read.
+    pub fn new(limit: usize) -> Self {
+        Self { batch: Batch::with_capacity(limit), rejects: Vec::new(), limit }
+    }
+
+    /// Whether this read should end.
+    pub fn is_full(&self) -> bool {
+        self.batch.len() + self.rejects.len() >= self.limit
+    }
+}
+
+/// Reads typed records.
+#[async_trait]
+pub trait Source<T>: Send {
+    /// Waits for records and adds what is there, up to the intake's limit.
+    ///
+    /// # Errors
+    /// `Unavailable` when the outside system may come back: the engine tries again with a growing pause. Any other
+    /// kind fails the job.
+    ///
+    /// # Cancel safety
+    /// Must be cancel safe: what was added to `intake` counts as read, and nothing else.
+    async fn read(&mut self, intake: &mut Intake<T>) -> Result<Progress>;
+
+    /// The positions behind the last record read.
+    fn positions(&self) -> Positions {
+        Positions::default()
+    }
+
+    /// Told when every effect of the records before `positions` is safe in all sinks.
+    ///
+    /// # Errors
+    /// Logged and counted; the next commit covers this one.
+    async fn commit(&mut self, positions: &Positions) -> Result<()> {
+        let _ = positions;
+        Ok(())
+    }
+}
+
+/// Takes the payloads that a [`ByteSource`] reads; they are parsed at once, without a copy.
+pub trait Payloads: Send {
+    /// Takes one payload. What does not parse is turned aside.
+    fn push(&mut self, payload: &[u8], meta: Meta);
+
+    /// Whether this read should end.
+    fn is_full(&self) -> bool;
+
+    /// Whether nothing was taken yet in this read.
+    fn is_empty(&self) -> bool;
+}
+
+/// Reads payloads: what a connector implements. See [`Source`] for the meaning of the methods.
+#[async_trait]
+pub trait ByteSource: Send {
+    /// Waits for payloads and hands over what is there, until `payloads.is_full()`.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    ///
+    /// # Cancel safety
+    /// Must be cancel safe: what was handed over counts as read, and nothing else.
+    async fn read(&mut self, payloads: &mut dyn Payloads) -> Result<Progress>;
+
+    /// The positions behind the last payload handed over.
+    fn positions(&self) -> Positions;
+
+    /// As [`Source::commit`].
+    ///
+    /// # Errors
+    /// As [`Source::commit`].
+    async fn commit(&mut self, positions: &Positions) -> Result<()>;
+}
+
+/// What a source's subtask is told when it is made.
+#[derive(Clone, Debug)]
+pub struct SourceContext {
+    /// Id of the operator.
+    pub operator: OperatorId,
+    /// This subtask, from 0.
+    pub index: usize,
+    /// Number of subtasks; splits are spread over them.
+    pub parallelism: usize,
+    /// The names of splits.
+    pub splits: Splits,
+    /// Where to count.
+    pub metrics: Metrics,
+}
+
+/// Makes the subtasks of a source.
+#[async_trait]
+pub trait CreateSource: Send + Sync {
+    /// What is read, for reports: `kafka topic orders`.
+    fn describe(&self) -> String;
+
+    /// Checks what can be checked without reading: that the topic or file is there.
+    ///
+    /// # Errors
+    /// What would keep the source from starting.
+    async fn check(&self) -> Result<()>;
+
+    /// Makes the source of one subtask.
+    ///
+    /// # Errors
+    /// When it cannot start.
+    async fn create(&self, cx: SourceContext) -> Result<Box<dyn ByteSource>>;
+}

@@ -1,0 +1,387 @@
+//! Layers become values: the highest layer that says something wins.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use toml::{Table, Value};
+
+use super::layer::{environment, variable};
+use super::{Layer, Origin, Problems, Setting, SettingValue, suggestion};
+
+/// Variables that steer Flare itself and are no settings of a job.
+const RESERVED_VARIABLES: &[&str] = &["FLARE_PROFILE", "FLARE_CONFIG", "FLARE_LOG"];
+/// Sections of which a job has one; all others are `KIND.NAME`.
+const SINGLE_SECTIONS: &[&str] = &["job", "dirty"];
+const RESERVED_PREFIX: &str = "FLARE_TEST_";
+
+/// A setting in force, and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Effective {
+    /// Its full key: `source.orders.topic`.
+    pub key: String,
+    /// Its value as shown; secrets are masked.
+    pub value: String,
+    /// The layer that it came from.
+    pub origin: String,
+    /// Whether it may change while the job runs.
+    pub live: bool,
+}
+
+/// The merged configuration of one start of a job.
+#[derive(Debug, Default)]
+pub struct Config {
+    files: Vec<Layer>,
+    environment: BTreeMap<String, String>,
+    command_line: Option<Layer>,
+    base: PathBuf,
+    sections: BTreeSet<String>,
+    variables: BTreeSet<String>,
+    effective: Vec<Effective>,
+}
+
+impl Config {
+    /// Merges, low to high, `files`, the `FLARE_…` variables of `environment`, and `command_line`.
+    ///
+    /// `base` is the folder that relative paths in settings start from.
+    pub fn new(
+        base: PathBuf,
+        files: Vec<Layer>,
+        variables: impl Iterator<Item = (String, String)>,
+        command_line: Option<Layer>,
+    ) -> Self {
+        Self { files, environment: environment(variables), command_line, base, ..Self::default() }
+    }
+
+    /// The folder that relative paths in settings start from.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// The settings in force that were read so far.
+    pub fn effective(&self) -> &[Effective] {
+        &self.effective
+    }
+
+    /// Opens the section at `path` (`source.orders`), with what its attribute says as the lowest layer.
+    pub fn section(&mut self, path: &str, attribute: Option<Layer>) -> Section<'_> {
+        self.sections.insert(path.to_owned());
+        let mut layers: Vec<Layer> = attribute.into_iter().collect();
+        let files = self.files.iter().filter_map(|layer| part(layer, path));
+        layers.extend(files);
+        let below_environment = layers.len();
+        layers.extend(self.command_line.iter().filter_map(|layer| part(layer, path)));
+        Section {
+            path: path.to_owned(),
+            layers: layers.into_iter().map(Some).collect(),
+            below_environment,
+            use_environment: true,
+            known: Vec::new(),
+            config: self,
+        }
+    }
+
+    /// Names of the sections below `kind` that files or the command line mention.
+    pub fn mentioned(&self, kind: &str) -> BTreeSet<String> {
+        let layers = self.files.iter().chain(&self.command_line);
+        let tables = layers.filter_map(|layer| layer.values.get(kind)?.as_table());
+        tables.flat_map(|table| table.keys().cloned()).collect()
+    }
+
+    /// Reports sections and variables that nothing has read. `declared` sections belong to other jobs of the binary.
+    pub fn finish(&self, declared: &BTreeSet<String>, problems: &mut Problems) {
+        let known: BTreeSet<&str> = self.sections.iter().chain(declared).map(String::as_str).collect();
+        for layer in self.files.iter().chain(&self.command_line) {
+            for path in sections_of(&layer.values) {
+                if !known.contains(path.as_str()) {
+                    let message = format!("nothing in this job reads `{path}`");
+                    let remedy = suggestion(&path, known.iter().copied());
+                    problems.add("unknown-section", &layer.origin, message, remedy);
+                }
+            }
+        }
+        for name in self.environment.keys() {
+            let reserved = RESERVED_VARIABLES.contains(&name.as_str()) || name.starts_with(RESERVED_PREFIX);
+            if !reserved && !self.variables.contains(name) {
+                let keys = self.effective.iter().map(|effective| variable(&effective.key, ""));
+                let keys: Vec<String> = keys.map(|key| key.trim_end_matches('_').to_owned()).collect();
+                let remedy = suggestion(name, keys.iter().map(String::as_str));
+                let message = "no setting of this job has this name";
+                problems.add("unknown-setting", format!("environment {name}"), message, remedy);
+            }
+        }
+    }
+}
+
+/// `job`, `source.orders`, …: the sections that a layer has something in. A plain value at the top is its own name.
+fn sections_of(values: &Table) -> Vec<String> {
+    let mut sections = Vec::new();
+    for (name, value) in values {
+        match value.as_table() {
+            Some(table) if !SINGLE_SECTIONS.contains(&name.as_str()) => {
+                sections.extend(table.keys().map(|inner| format!("{name}.{inner}")));
+            }
+            _ => sections.push(name.clone()),
+        }
+    }
+    sections
+}
+
+fn part(layer: &Layer, path: &str) -> Option<Layer> {
+    let mut values = &layer.values;
+    for name in path.split('.') {
+        values = values.get(name)?.as_table()?;
+    }
+    Some(Layer { origin: layer.origin.clone(), values: values.clone() })
+}
+
+/// One section of the configuration while it is read.
+#[derive(Debug)]
+pub struct Section<'a> {
+    path: String,
+    /// Low to high; a layer that no longer counts is `None`.
+    layers: Vec<Option<Layer>>,
+    below_environment: usize,
+    use_environment: bool,
+    known: Vec<&'static str>,
+    config: &'a mut Config,
+}
+
+impl Section<'_> {
+    /// The section's path: `source.orders`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The folder that relative paths start from.
+    pub fn base(&self) -> &Path {
+        &self.config.base
+    }
+
+    /// Which connector the section names in the end, and where; then forgets every layer that was written for
+    /// another one.
+    ///
+    /// A layer that names a `connector` begins the section anew: what lower layers say of another connector does not
+    /// count, so that configuration alone can replace a connector.
+    pub fn choose_connector(&mut self) -> Option<(String, Origin)> {
+        let setting = "connector";
+        self.known.push(setting);
+        let variable_name = variable(&self.path, setting);
+        let from_environment = self.config.environment.get(&variable_name).cloned();
+        if from_environment.is_some() {
+            self.config.variables.insert(variable_name.clone());
+        }
+        let mut current: Option<(String, Origin)> = None;
+        let mut in_force = Vec::new();
+        let mut environment_in_force = None;
+        for index in 0..=self.layers.len() {
+            if index == self.below_environment {
+                if let Some(name) = &from_environment {
+                    current = Some((name.clone(), Origin::Environment(variable_name.clone())));
+                }
+                environment_in_force = current.clone();
+            }
+            let Some(Some(layer)) = self.layers.get(index) else { continue };
+            if let Some(Value::String(name)) = layer.values.get(setting) {
+                current = Some((name.clone(), layer.origin.clone()));
+            }
+            in_force.push(current.as_ref().map(|(name, _)| name.clone()));
+        }
+        let chosen = current.as_ref().map(|(name, _)| name.clone());
+        for (layer, name) in self.layers.iter_mut().zip(in_force) {
+            if name != chosen {
+                *layer = None;
+            }
+        }
+        self.use_environment = environment_in_force.map(|(name, _)| name) == chosen;
+        current
+    }
+
+    /// Reads one declared setting: the highest layer's value, else the declaration's default.
+    pub(crate) fn read<T: SettingValue>(
+        &mut self,
+        setting: &'static Setting,
+        problems: &mut Problems,
+    ) -> Option<T> {
+        self.known.push(setting.name);
+        let key = format!("{}.{}", self.path, setting.name);
+        let (value, origin) = match self.find(setting.name) {
+            Some((value, origin)) => (value, origin),
+            None => match (setting.default, T::absent()) {
+                (Some(default), _) => (Value::String(default.to_owned()), Origin::Default),
+                (None, Some(absent)) => return Some(absent),
+                (None, None) => {
+                    let remedy = format!("set `{key}`: {}", first_line(setting.doc));
+                    problems.add("missing-setting", &key, "the setting is required", remedy);
+                    return None;
+                }
+            },
+        };
+        match T::parse(&value) {
+            Ok(parsed) => {
+                self.config.effective.push(Effective {
+                    key,
+                    value: parsed.show(),
+                    origin: origin.to_string(),
+                    live: setting.live,
+                });
+                Some(parsed)
+            }
+            Err(message) => {
+                let place = format!("{key} ({origin})");
+                problems.add("bad-value", place, message, first_line(setting.doc));
+                None
+            }
+        }
+    }
+
+    /// The settings grouped under `name`: `cache.ttl` in configuration, `cache(ttl = …)` in an attribute.
+    pub fn group(&mut self, name: &'static str) -> Section<'_> {
+        self.known.push(name);
+        let inner = |layer: &Option<Layer>| part(layer.as_ref()?, name);
+        Section {
+            path: format!("{}.{name}", self.path),
+            layers: self.layers.iter().map(inner).collect(),
+            below_environment: self.below_environment,
+            use_environment: self.use_environment,
+            known: Vec::new(),
+            config: self.config,
+        }
+    }
+
+    /// Allows settings that somebody else reads from this section.
+    pub fn allow(&mut self, settings: &'static [Setting]) {
+        self.known.extend(settings.iter().map(|setting| setting.name));
+    }
+
+    /// Whether any layer sets `name`.
+    pub fn has(&mut self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Reports what the counting layers say and nothing has read.
+    pub fn finish(self, problems: &mut Problems) {
+        for layer in self.layers.iter().flatten() {
+            for name in layer.values.keys() {
+                if self.known.contains(&name.as_str()) {
+                    continue;
+                }
+                let place = format!("{}.{name} ({})", self.path, layer.origin);
+                let remedy = suggestion(name, self.known.iter().copied());
+                problems.add("unknown-setting", place, "there is no such setting", remedy);
+            }
+        }
+    }
+
+    fn find(&mut self, name: &str) -> Option<(Value, Origin)> {
+        let in_layer = |layer: &Option<Layer>| {
+            let layer = layer.as_ref()?;
+            Some((layer.values.get(name)?.clone(), layer.origin.clone()))
+        };
+        let (low, high) = self.layers.split_at(self.below_environment);
+        if let Some(found) = high.iter().rev().find_map(in_layer) {
+            return Some(found);
+        }
+        let variable = variable(&self.path, name);
+        if let Some(value) = self.config.environment.get(&variable) {
+            self.config.variables.insert(variable.clone());
+            if self.use_environment {
+                return Some((Value::String(value.clone()), Origin::Environment(variable)));
+            }
+        }
+        low.iter().rev().find_map(in_layer)
+    }
+}
+
+fn first_line(doc: &str) -> &str {
+    doc.trim().lines().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Literal, Place, Settings, settings};
+
+    settings! {
+        /// Settings for these tests.
+        pub struct Kafka {
+            /// The topic.
+            topic: String,
+            /// How long to wait.
+            [live] wait: Duration = "5s",
+            /// Anything for the client.
+            properties: BTreeMap<String, String>,
+            /// Maybe.
+            group: Option<String>,
+        }
+    }
+
+    fn config(files: &[&str], variables: &[(&str, &str)], arguments: &[&str]) -> Config {
+        let file = |(index, text): (usize, &&str)| {
+            let path = PathBuf::from(format!("{index}.toml"));
+            Layer::text(&path, text).expect("toml")
+        };
+        let files = files.iter().enumerate().map(file).collect();
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
+        let command_line = Layer::command_line(&arguments).expect("KEY=VALUE");
+        Config::new(PathBuf::new(), files, variables, Some(command_line))
+    }
+
+    fn attribute() -> Option<Layer> {
+        let place = Place { file: "src/main.rs", line: 3 };
+        let arguments = [("connector", Literal::Text("kafka")), ("topic", Literal::Text("orders"))];
+        Some(Layer::attribute(place, &arguments))
+    }
+
+    fn read(config: &mut Config, problems: &mut Problems) -> Option<Kafka> {
+        let mut section = config.section("source.orders", attribute());
+        section.choose_connector();
+        let kafka = Kafka::read(&mut section, problems);
+        section.finish(problems);
+        config.finish(&BTreeSet::new(), problems);
+        kafka
+    }
+
+    #[test]
+    fn takes_the_highest_layer_that_says_something() {
+        let files = ["[source.orders]\ntopic = \"a\"\nwait = \"1s\"", "[source.orders]\nwait = \"2s\""];
+        let variables = [("FLARE_SOURCE_ORDERS_WAIT", "3s")];
+        let arguments = ["source.orders.properties.sasl.jaas.config=a=b", "source.orders.topic=c"];
+        let mut config = config(&files, &variables, &arguments);
+        let mut problems = Problems::default();
+        let kafka = read(&mut config, &mut problems).expect("complete");
+        assert_eq!(problems, Problems::default());
+        assert_eq!((kafka.topic.as_str(), kafka.wait), ("c", Duration::from_secs(3)));
+        assert_eq!(kafka.properties["sasl.jaas.config"], "a=b");
+        assert_eq!(kafka.group, None);
+        assert_eq!(config.effective()[1].origin, "environment FLARE_SOURCE_ORDERS_WAIT");
+    }
+
+    #[test]
+    fn begins_anew_when_a_layer_names_another_connector() {
+        let files = [
+            "[source.orders]\nconnector = \"files\"\npath = \"x\"",
+            "[source.orders]\nconnector = \"kafka\"\ngroup = \"g\"",
+        ];
+        let mut problems = Problems::default();
+        let kafka = read(&mut config(&files, &[], &[]), &mut problems).expect("complete");
+        assert_eq!(problems, Problems::default());
+        assert_eq!((kafka.topic.as_str(), kafka.group.as_deref()), ("orders", Some("g")));
+    }
+
+    #[test]
+    fn reports_everything_that_is_unknown_or_wrong() {
+        let files = ["[source.orders]\ntopci = \"a\"\nwait = \"soon\"\n[source.order]\ntopic = \"b\""];
+        let variables = [("FLARE_SOURCE_ORDERS_TOPICS", "x"), ("FLARE_TEST_KAFKA", "y")];
+        let mut problems = Problems::default();
+        assert!(read(&mut config(&files, &variables, &[]), &mut problems).is_none());
+        let codes: Vec<_> = problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, ["bad-value", "unknown-setting", "unknown-section", "unknown-setting"]);
+        let text = problems.into_result().expect_err("problems").to_string();
+        assert!(text.contains("did you mean `topic`?"), "{text}");
+        assert!(text.contains("did you mean `source.orders`?"), "{text}");
+    }
+}

@@ -1,0 +1,3 @@
+//! The composition root: what users declare, describe and start.
+
+pub mod declare;

@@ -1,0 +1,21 @@
+//! The engine of Flare. Job authors use the crate `flare`, which re-exports what they need.
+//!
+//! Modules stand in the order in which they may import one another: each only from those above it.
+//!
+//! | module | holds | may import |
+//! |---|---|---|
+//! | [`error`], [`model`], [`config`] | errors; records and ids; typed settings | each other, downward; no tokio |
+//! | [`api`] | traits of sources, sinks, lookups, operators; ports between stages | above |
+//! | [`operators`], [`connectors`], [`wrappers`] | map, lookup; kafka, jdbc; retry | `api` and above, never one another |
+//! | [`plan`] | job description to checked graph; pure | `api` and above |
+//! | [`engine`] | graph to tasks, channels, shutdown | `plan`, `api` and above; no operator, no connector |
+//! | [`monitor`] | progress and summary over the engine's figures | `engine`'s snapshot types |
+//! | [`job`] | the composition root: streams, registry, command line | everything |
+
+pub mod error;
+pub mod model;
+
+pub mod config;
+
+pub mod api;
+pub mod job;

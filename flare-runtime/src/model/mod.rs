@@ -1,0 +1,17 @@
+//! What flows and how it is named: records with their metadata, control messages, rows, ids.
+
+mod batch;
+mod dirty;
+mod id;
+mod row;
+mod row_serializer;
+mod secret;
+mod time;
+
+pub use batch::{Barrier, Batch, Control, Message, Meta};
+pub use dirty::{DirtyRecord, Reject};
+pub use id::{OperatorId, SplitId, Splits, SubtaskId};
+pub use row::{FromRow, FromValue, IntoValue, Row, Value};
+pub use row_serializer::{Column, RowSchema, to_row};
+pub use secret::Secret;
+pub use time::{Timestamp, format_duration, parse_duration};
