@@ -2,6 +2,7 @@
 
 use std::any::{Any, TypeId};
 
+use super::Job;
 use crate::config::{Literal, Place};
 use crate::error::Result;
 use crate::model::{FromRow, FromValue, IntoValue, RowSchema, Timestamp, Value};
@@ -66,6 +67,8 @@ pub struct JobDeclaration {
     pub name: &'static str,
     /// All arguments but `name`.
     pub arguments: &'static [(&'static str, Literal)],
+    /// Describes the job.
+    pub describe: fn(&mut Job) -> Result<()>,
     /// Where the attribute stands.
     pub place: Place,
 }
@@ -163,14 +166,6 @@ where
         self(record, row)
     }
 }
-
-/// What `#[flare_job]` accepts: emitted as an assertion at the function's name.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a job",
-    label = "a job is a function `fn(&mut Job) -> flare::Result<()>`",
-    note = "write `fn name(job: &mut Job) -> Result<()>`"
-)]
-pub trait JobFunction {}
 
 /// The type of a field that can be a column; asserted by `#[jdbc]` for every field.
 pub fn assert_column<T: IntoValue>() {}

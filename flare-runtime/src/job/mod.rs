@@ -1,3 +1,6 @@
 //! The composition root: what users declare, describe and start.
 
 pub mod declare;
+
+/// A job while it is described.
+pub struct Job;
