@@ -18,4 +18,8 @@ pub mod model;
 pub mod config;
 
 pub mod api;
+
+pub mod operators;
+pub mod wrappers;
+
 pub mod job;

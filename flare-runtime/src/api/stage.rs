@@ -266,6 +266,41 @@ fn base64(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
+/// The output of a stage that nobody reads.
+struct Nowhere;
+
+#[async_trait]
+impl Consumer<()> for Nowhere {
+    fn batch(&mut self, _batch: Batch<()>, _cx: &mut StageContext) -> Result<()> {
+        Ok(())
+    }
+
+    fn control(&mut self, _control: Control, _cx: &mut StageContext) -> Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) {}
+
+    fn is_buffering(&self) -> bool {
+        false
+    }
+
+    fn is_blocked(&self) -> bool {
+        false
+    }
+
+    async fn unblock(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Downstream<()> {
+    /// The way out of a stage that ends its stream: only dirty records leave it.
+    pub fn nowhere(cx: StageContext) -> Self {
+        Self::new(Box::new(Nowhere), cx, Duration::ZERO)
+    }
+}
+
 /// A stage's way out, as its head uses it: keeps order, bounds latency, passes backpressure on.
 pub struct Downstream<T> {
     consumer: Box<dyn Consumer<T>>,

@@ -1,0 +1,13 @@
+//! What happens to records between sources and sinks.
+
+mod pass;
+mod relay;
+mod sink;
+mod source;
+mod step;
+
+pub use pass::{ForEach, Pass, Routed, Split};
+pub use relay::Relay;
+pub use sink::{SinkSettings, SinkSubtask};
+pub use source::{Decoding, OnError, SourceSettings, SourceSubtask, TypedParts};
+pub use step::{Filter, FlatMap, Identity, Inspect, Map, Step, TryMap};

@@ -1,0 +1,5 @@
+//! What surrounds a connector's sink: another try, and the search for a bad record.
+
+mod retry;
+
+pub use retry::{Backoff, RetrySettings, Retrying};
