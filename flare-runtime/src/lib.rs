@@ -22,4 +22,8 @@ pub mod api;
 pub mod operators;
 pub mod wrappers;
 
+pub mod plan;
+
+pub mod engine;
+
 pub mod job;

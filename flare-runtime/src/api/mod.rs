@@ -1,5 +1,6 @@
 //! What connectors and operators implement, and what the engine gives them.
 
+mod backoff;
 mod connector;
 mod encoded;
 mod format;
@@ -12,6 +13,7 @@ mod sink;
 mod source;
 mod stage;
 
+pub use backoff::Backoff;
 pub use connector::{
     Binding, Capability, Connector, LookupConnector, Opening, Registry, SinkConnector, SourceConnector,
 };

@@ -6,6 +6,8 @@ mod sink;
 mod source;
 mod step;
 
+pub mod lookup;
+
 pub use pass::{ForEach, Pass, Routed, Split};
 pub use relay::Relay;
 pub use sink::{SinkSettings, SinkSubtask};

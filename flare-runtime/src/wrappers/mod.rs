@@ -2,4 +2,4 @@
 
 mod retry;
 
-pub use retry::{Backoff, RetrySettings, Retrying};
+pub use retry::{RetrySettings, Retrying};

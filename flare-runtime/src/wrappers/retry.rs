@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rand::RngExt;
 
-use crate::api::{Counter, Sink, SinkBatch};
+use crate::api::{Backoff, Counter, Sink, SinkBatch};
 use crate::config::settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Reject;
@@ -19,27 +18,6 @@ settings! {
         backoff: Duration = "100ms",
         /// The longest pause.
         max_backoff: Duration = "10s",
-    }
-}
-
-/// The pauses between tries: doubled each time, with "equal jitter" (Brooker, "Exponential Backoff And Jitter", 2015).
-#[derive(Clone, Debug)]
-pub struct Backoff {
-    first: Duration,
-    longest: Duration,
-}
-
-impl Backoff {
-    /// Pauses from `first` up to `longest`.
-    pub fn new(first: Duration, longest: Duration) -> Self {
-        Self { first, longest }
-    }
-
-    /// The pause before try `attempt + 1`, `attempt` from 1.
-    pub fn pause(&self, attempt: u32) -> Duration {
-        let factor = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
-        let whole = self.first.saturating_mul(factor).min(self.longest);
-        whole.mul_f64(rand::rng().random_range(0.5..=1.0))
     }
 }
 

@@ -1,0 +1,164 @@
+//! Counts acknowledgements, completes checkpoints, ends the run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::embedded::{Reports, RunSettings, Sources};
+use crate::api::{Command, Report};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Barrier, SubtaskId};
+
+/// Why a run ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All input was read.
+    EndOfInput,
+    /// It was asked to stop, and drained.
+    Stopped,
+}
+
+/// A run that ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Why it ended.
+    pub ending: Ending,
+    /// Checkpoints completed, the last one included.
+    pub checkpoints: u64,
+}
+
+/// One run's state in the host.
+pub(super) struct Coordinator {
+    pub(super) settings: RunSettings,
+    pub(super) tasks: JoinSet<Result<()>>,
+    pub(super) sources: Sources,
+    pub(super) all: Vec<SubtaskId>,
+    pub(super) reports: Reports,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// Barriers on their way, with who has not acknowledged yet.
+#[derive(Default)]
+struct Pending {
+    waiting: BTreeMap<Barrier, BTreeSet<SubtaskId>>,
+    next: u64,
+    completed: u64,
+    ended: BTreeSet<SubtaskId>,
+}
+
+impl Coordinator {
+    pub(super) async fn run(mut self) -> Result<Outcome> {
+        let every = self.settings.checkpoint;
+        let mut ticks = (!every.is_zero()).then(|| {
+            let mut ticks = interval_at(Instant::now() + every, every);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        });
+        let mut pending = Pending::default();
+        let mut stopping: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                biased;
+                ended = self.tasks.join_next() => match ended {
+                    None => break,
+                    Some(result) => flatten(result)?,
+                },
+                Some(report) = self.reports.recv() => self.hear(report, &mut pending).await,
+                () = stop_requested(&mut self.stop), if stopping.is_none() => {
+                    stopping = Some(Instant::now() + self.settings.drain_timeout);
+                    self.tell(Command::Stop).await;
+                }
+                () = timeout_at(stopping) => return Err(self.cut_off()),
+                () = tick(&mut ticks) => self.trigger(&mut pending).await,
+            }
+        }
+        let ending = if stopping.is_some() { Ending::Stopped } else { Ending::EndOfInput };
+        Ok(Outcome { ending, checkpoints: pending.completed })
+    }
+
+    /// Begins a checkpoint, unless one is still on its way.
+    async fn trigger(&mut self, pending: &mut Pending) {
+        if pending.waiting.keys().any(|barrier| *barrier != Barrier::END) {
+            tracing::debug!(job = %self.settings.job, "checkpoint skipped: the one before is not complete");
+            return;
+        }
+        pending.next += 1;
+        let barrier = Barrier { id: pending.next };
+        let open = self.all.iter().filter(|subtask| !pending.ended.contains(subtask));
+        let waiting: BTreeSet<_> = open.cloned().collect();
+        if waiting.is_empty() {
+            return;
+        }
+        pending.waiting.insert(barrier, waiting);
+        self.tell(Command::Trigger(barrier)).await;
+    }
+
+    async fn hear(&mut self, report: Report, pending: &mut Pending) {
+        let Report::Acknowledged { subtask, barrier, snapshot: _ } = report;
+        if barrier == Barrier::END {
+            pending.ended.insert(subtask.clone());
+            if pending.ended.len() == self.all.len() {
+                pending.completed += 1;
+                self.tell(Command::Complete(Barrier::END)).await;
+            }
+            // Whoever has ended has nothing more to add to a checkpoint on its way.
+            for waiting in pending.waiting.values_mut() {
+                waiting.remove(&subtask);
+            }
+        } else if let Some(waiting) = pending.waiting.get_mut(&barrier) {
+            waiting.remove(&subtask);
+        }
+        let complete = pending.waiting.iter().filter(|(_, waiting)| waiting.is_empty());
+        for barrier in complete.map(|(barrier, _)| *barrier).collect::<Vec<_>>() {
+            pending.waiting.remove(&barrier);
+            pending.completed += 1;
+            tracing::debug!(job = %self.settings.job, checkpoint = barrier.id, "checkpoint completed");
+            self.tell(Command::Complete(barrier)).await;
+        }
+    }
+
+    async fn tell(&self, command: Command) {
+        for source in &self.sources {
+            // A source that is gone has ended; its task says how.
+            let _ = source.send(command).await;
+        }
+    }
+
+    fn cut_off(&self) -> Error {
+        let timeout = crate::model::format_duration(self.settings.drain_timeout);
+        Error::new(ErrorKind::Timeout, "the job did not drain in time and was cut off; its last checkpoint stands")
+            .with("job", &self.settings.job)
+            .with("drain_timeout", timeout)
+    }
+}
+
+fn flatten(result: Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
+    result.map_err(|error| Error::new(ErrorKind::Failed, "a subtask was lost").caused_by(error))?
+}
+
+async fn stop_requested(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        // Nobody can ask any more.
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn timeout_at(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn tick(ticks: &mut Option<tokio::time::Interval>) {
+    match ticks {
+        Some(ticks) => {
+            ticks.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+

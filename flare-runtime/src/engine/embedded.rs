@@ -1,0 +1,156 @@
+//! The embedded host: every subtask is a task of this process.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::coordinator::{Coordinator, Outcome};
+use crate::api::{Command, DirtyBudget, DirtyOutlet, HostLink, Metrics, Output, Report, Subtask};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Splits, SubtaskId, note_panic_places, take_panic_place};
+use crate::plan::{Graph, Ports, Role, Shape, Wiring};
+
+/// How a graph is run.
+#[derive(Clone, Debug)]
+pub struct RunSettings {
+    /// Name of the job.
+    pub job: Arc<str>,
+    /// Subtasks of a stage that says nothing else.
+    pub parallelism: usize,
+    /// Time between checkpoints; zero for none but the last.
+    pub checkpoint: Duration,
+    /// How long a record may wait for a fuller batch.
+    pub flush: Duration,
+    /// Records in a full batch.
+    pub batch: usize,
+    /// Batches that a channel holds.
+    pub buffer: usize,
+    /// How long a stop may take before the job is cut off.
+    pub drain_timeout: Duration,
+}
+
+/// What a run shares with the outside: figures, split names, the dirty budget.
+#[derive(Clone, Debug)]
+pub struct JobRun {
+    /// The job's figures.
+    pub metrics: Metrics,
+    /// The names of splits.
+    pub splits: Splits,
+    /// How much dirt the job bears.
+    pub budget: Arc<DirtyBudget>,
+}
+
+/// Runs graphs in this process.
+#[derive(Debug)]
+pub struct Host {
+    settings: RunSettings,
+    run: JobRun,
+}
+
+type Channel = (SubtaskId, Box<dyn Subtask>);
+
+impl Host {
+    /// A host for one run.
+    pub fn new(settings: RunSettings, run: JobRun) -> Self {
+        Self { settings, run }
+    }
+
+    /// Runs the graph until its input has ended, `stop` becomes true, or something fails.
+    ///
+    /// # Errors
+    /// The first error of any subtask.
+    pub async fn run(self, mut graph: Graph, stop: watch::Receiver<bool>) -> Result<Outcome> {
+        note_panic_places();
+        graph.connect_dirty();
+        let (report_sender, reports) = mpsc::channel(1024);
+        let mut tasks = JoinSet::new();
+        let mut sources = Vec::new();
+        let mut all = Vec::new();
+        for (role, (subtask, code)) in self.build(&mut graph) {
+            let (command_sender, commands) = mpsc::channel(64);
+            if role == Role::Source {
+                sources.push(command_sender);
+            }
+            all.push(subtask.clone());
+            let link = HostLink { subtask: subtask.clone(), commands, reports: report_sender.clone() };
+            tasks.spawn(supervise(subtask, code, link));
+        }
+        drop(report_sender);
+        Coordinator { settings: self.settings, tasks, sources, all, reports, stop }.run().await
+    }
+
+    /// Makes all subtasks with their channels.
+    fn build(&self, graph: &mut Graph) -> Vec<(Role, Channel)> {
+        let parallelism: Vec<usize> = graph.stages.iter().map(|node| self.parallelism(node.info.parallelism)).collect();
+        let mut ports: BTreeMap<(usize, usize), Ports> = BTreeMap::new();
+        for (edge, channels) in &graph.edges {
+            let shape = Shape {
+                upstream: parallelism[edge.from.stage],
+                downstream: parallelism[edge.to],
+                exchange: edge.from.exchange,
+            };
+            let connected = channels.connect(shape, self.settings.buffer.max(1));
+            for (index, end) in connected.edges.into_iter().enumerate() {
+                let outputs = &mut ports.entry((edge.from.stage, index)).or_default().outputs;
+                outputs.entry(edge.from.port).or_default().push(end);
+            }
+            for (index, ends) in connected.receivers.into_iter().enumerate() {
+                ports.entry((edge.to, index)).or_default().receivers.extend(ends);
+            }
+        }
+        let mut subtasks = Vec::new();
+        for (stage, node) in graph.stages.iter_mut().enumerate() {
+            for index in 0..parallelism[stage] {
+                let subtask = SubtaskId { operator: node.info.head.id.clone(), index };
+                let ports = ports.remove(&(stage, index)).unwrap_or_default();
+                let mut wiring = self.wiring(subtask.clone(), parallelism[stage], ports, node.info.behind_dirty);
+                subtasks.push((node.info.head.role, (subtask, (node.build)(&mut wiring))));
+            }
+        }
+        subtasks
+    }
+
+    fn parallelism(&self, own: Option<usize>) -> usize {
+        own.unwrap_or(self.settings.parallelism).max(1)
+    }
+
+    fn wiring(&self, subtask: SubtaskId, parallelism: usize, mut ports: Ports, behind_dirty: bool) -> Wiring {
+        let edges = ports.outputs.remove(&Graph::DIRTY_PORT).unwrap_or_default().into_iter();
+        let edges = edges.map(|edge| *edge.downcast().expect("dirty edges carry dirty records"));
+        let output = (!behind_dirty).then(|| Output::new(edges.collect(), self.settings.batch, None));
+        let dirty = DirtyOutlet {
+            job: Arc::clone(&self.settings.job),
+            splits: self.run.splits.clone(),
+            budget: Arc::clone(&self.run.budget),
+            output,
+            metrics: self.run.metrics.clone(),
+        };
+        let RunSettings { flush: latency, batch, .. } = self.settings;
+        Wiring { subtask, parallelism, latency, batch, ports, dirty: Some(dirty) }
+    }
+}
+
+/// Runs a subtask; a panic outside user code is an error, too.
+async fn supervise(subtask: SubtaskId, code: Box<dyn Subtask>, link: HostLink) -> Result<()> {
+    match AssertUnwindSafe(code.run(link)).catch_unwind().await {
+        Ok(result) => result,
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            let place = take_panic_place().unwrap_or_default();
+            let error = Error::new(ErrorKind::Failed, "a subtask panicked");
+            Err(error.with("operator", subtask).with("panic", text).with("at", place))
+        }
+    }
+}
+
+/// Commands go to sources only; everyone else hears barriers from the stream.
+pub(super) type Sources = Vec<mpsc::Sender<Command>>;
+
+/// What the coordinator listens to.
+pub(super) type Reports = mpsc::Receiver<Report>;

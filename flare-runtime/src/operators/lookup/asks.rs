@@ -1,0 +1,285 @@
+//! The keys that are asked for: one request for all who wait for a key, many keys in one request.
+
+use std::collections::VecDeque;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::AHashMap;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::time::Instant;
+
+use super::cache::Cache;
+use super::settings::LookupRetry;
+use super::slots::Answer;
+use crate::api::{Backoff, Counter, Histogram, Lookup};
+use crate::error::{Error, ErrorKind, Result};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Queued,
+    Asked,
+    Pausing,
+}
+
+#[derive(Debug)]
+struct Pending {
+    /// Numbers of the records that wait for it.
+    waiters: Vec<u64>,
+    state: State,
+    /// Requests made.
+    attempt: u32,
+    /// Whether it must be asked for alone, since a request with others failed for good.
+    alone: bool,
+    /// Whether it is asked for although nobody waits, to renew the cache.
+    refresh: bool,
+}
+
+/// Something that a request or a pause came to.
+pub(super) enum Event<K, V> {
+    Answered { keys: Vec<K>, took: Duration, result: Result<Vec<Option<V>>> },
+    Due(Vec<K>),
+}
+
+/// An answer, and the numbers of those who waited for it.
+pub(super) type Answered<V> = (Vec<u64>, Answer<V>);
+
+/// How requests are made.
+pub(super) struct AskSettings {
+    pub(super) batch: usize,
+    pub(super) concurrency: usize,
+    pub(super) timeout: Duration,
+    pub(super) retry: LookupRetry,
+}
+
+/// What is counted of requests.
+pub(super) struct AskFigures {
+    pub(super) requests: Counter,
+    pub(super) retries: Counter,
+    pub(super) failures: Counter,
+    pub(super) stale: Counter,
+    pub(super) latency: Histogram,
+}
+
+pub(super) struct Asks<K, V> {
+    lookup: Arc<dyn Lookup<K, V>>,
+    cache: Cache<K, V>,
+    settings: AskSettings,
+    figures: AskFigures,
+    pending: AHashMap<K, Pending>,
+    /// Keys to ask for; a key that is no longer wanted is passed over.
+    queue: VecDeque<K>,
+    running: usize,
+    events: FuturesUnordered<BoxFuture<'static, Event<K, V>>>,
+}
+
+impl<K, V> Asks<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    pub(super) fn new(
+        lookup: Arc<dyn Lookup<K, V>>,
+        cache: Cache<K, V>,
+        settings: AskSettings,
+        figures: AskFigures,
+    ) -> Self {
+        Self {
+            lookup,
+            cache,
+            settings,
+            figures,
+            pending: AHashMap::new(),
+            queue: VecDeque::new(),
+            running: 0,
+            events: FuturesUnordered::new(),
+        }
+    }
+
+    /// Asks for `key` on behalf of `waiter`, or to renew the cache.
+    pub(super) fn ask(&mut self, key: &K, waiter: Option<u64>) {
+        if let Some(pending) = self.pending.get_mut(key) {
+            pending.waiters.extend(waiter);
+            return;
+        }
+        let waiters = waiter.into_iter().collect::<Vec<_>>();
+        let refresh = waiters.is_empty();
+        let pending = Pending { waiters, state: State::Queued, attempt: 0, alone: false, refresh };
+        self.pending.insert(key.clone(), pending);
+        self.queue.push_back(key.clone());
+    }
+
+    /// `waiter` waits no longer. A key that nobody waits for is neither asked for nor tried again.
+    pub(super) fn forget(&mut self, key: &K, waiter: u64) {
+        let Some(pending) = self.pending.get_mut(key) else { return };
+        pending.waiters.retain(|other| *other != waiter);
+        if pending.waiters.is_empty() && !pending.refresh && pending.state != State::Asked {
+            self.pending.remove(key);
+        }
+    }
+
+    /// Starts as many requests as may run.
+    pub(super) fn start(&mut self) {
+        while self.running < self.settings.concurrency {
+            let keys = self.next_keys();
+            if keys.is_empty() {
+                return;
+            }
+            self.running += 1;
+            self.figures.requests.add(1);
+            let (lookup, limit) = (Arc::clone(&self.lookup), self.settings.timeout);
+            self.events.push(Box::pin(async move {
+                let started = Instant::now();
+                let fetched = tokio::time::timeout(limit, lookup.fetch(&keys)).await;
+                let result = fetched.unwrap_or_else(|_| Err(no_answer(limit)));
+                Event::Answered { keys, took: started.elapsed(), result }
+            }));
+        }
+    }
+
+    /// The keys of the next request.
+    fn next_keys(&mut self) -> Vec<K> {
+        let mut keys = Vec::new();
+        while keys.len() < self.settings.batch {
+            let Some(key) = self.queue.front() else { break };
+            let Some(pending) = self.pending.get_mut(key).filter(|pending| pending.state == State::Queued) else {
+                self.queue.pop_front();
+                continue;
+            };
+            if pending.alone && !keys.is_empty() {
+                break;
+            }
+            pending.state = State::Asked;
+            pending.attempt += 1;
+            let alone = pending.alone;
+            keys.extend(self.queue.pop_front());
+            if alone {
+                break;
+            }
+        }
+        keys
+    }
+
+    /// Whether a request or a pause is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// The next thing that happens; pending for ever when nothing is under way. Cancel safe.
+    pub(super) async fn next(&mut self) -> Event<K, V> {
+        match self.events.next().await {
+            Some(event) => event,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Works off an event; whoever is answered by it is added to `answered`.
+    pub(super) fn apply(&mut self, event: Event<K, V>, now: Instant, answered: &mut Vec<Answered<V>>) {
+        match event {
+            Event::Due(keys) => self.resume(keys),
+            Event::Answered { keys, took, result } => {
+                self.running -= 1;
+                self.figures.latency.record(took);
+                match result {
+                    Ok(rows) if rows.len() == keys.len() => self.rows(keys, rows, now, answered),
+                    Ok(rows) => {
+                        let error = Error::new(ErrorKind::Failed, "the lookup gave another number of rows than of keys");
+                        let error = error.with("keys", keys.len()).with("rows", rows.len());
+                        self.failure(keys, error, now, answered);
+                    }
+                    Err(error) => self.failure(keys, error, now, answered),
+                }
+            }
+        }
+    }
+
+    fn resume(&mut self, keys: Vec<K>) {
+        for key in keys {
+            if let Some(pending) = self.pending.get_mut(&key).filter(|pending| pending.state == State::Pausing) {
+                pending.state = State::Queued;
+                self.queue.push_front(key);
+            }
+        }
+    }
+
+    fn rows(&mut self, keys: Vec<K>, rows: Vec<Option<V>>, now: Instant, answered: &mut Vec<Answered<V>>) {
+        let mut again = Vec::new();
+        for (key, row) in keys.into_iter().zip(rows) {
+            if row.is_none() && self.settings.retry.on_miss && self.may_retry(&key) {
+                again.push(key);
+                continue;
+            }
+            let row = row.map(Arc::new);
+            let answer = row.clone().map_or(Answer::Miss, Answer::Row);
+            answered.extend(self.pending.remove(&key).map(|pending| (pending.waiters, answer)));
+            self.cache.put(key, row, now);
+        }
+        self.pause(again);
+    }
+
+    fn failure(&mut self, keys: Vec<K>, error: Error, now: Instant, answered: &mut Vec<Answered<V>>) {
+        self.figures.failures.add(1);
+        if !error.is_retryable() && keys.len() > 1 {
+            return self.split(keys);
+        }
+        let error = Arc::new(error);
+        let mut again = Vec::new();
+        for key in keys {
+            if error.is_retryable() && self.may_retry(&key) {
+                again.push(key);
+                continue;
+            }
+            let Some(pending) = self.pending.remove(&key) else { continue };
+            let stale = self.cache.stale(&key, now);
+            self.figures.stale.add(if stale.is_some() { pending.waiters.len() as u64 } else { 0 });
+            let failed = || Answer::Failed(Arc::clone(&error), pending.attempt);
+            let answer = stale.map_or_else(failed, Answer::Row);
+            answered.push((pending.waiters, answer));
+        }
+        self.pause(again);
+    }
+
+    /// One of the keys may be to blame: each is asked for alone.
+    fn split(&mut self, keys: Vec<K>) {
+        for key in keys.into_iter().rev() {
+            if let Some(pending) = self.pending.get_mut(&key) {
+                pending.state = State::Queued;
+                pending.alone = true;
+                pending.attempt -= 1;
+                self.queue.push_front(key);
+            }
+        }
+    }
+
+    /// Whether somebody still waits for the key and tries are left.
+    fn may_retry(&self, key: &K) -> bool {
+        let pending = self.pending.get(key);
+        pending.is_some_and(|pending| !pending.waiters.is_empty() && pending.attempt <= self.settings.retry.times)
+    }
+
+    fn pause(&mut self, keys: Vec<K>) {
+        let mut attempt = 1;
+        for key in &keys {
+            if let Some(pending) = self.pending.get_mut(key) {
+                pending.state = State::Pausing;
+                attempt = attempt.max(pending.attempt);
+            }
+        }
+        if keys.is_empty() {
+            return;
+        }
+        self.figures.retries.add(1);
+        let LookupRetry { backoff, max_backoff, .. } = self.settings.retry;
+        let pause = Backoff::new(backoff, max_backoff).pause(attempt);
+        self.events.push(Box::pin(async move {
+            tokio::time::sleep(pause).await;
+            Event::Due(keys)
+        }));
+    }
+}
+
+fn no_answer(limit: Duration) -> Error {
+    let limit = crate::model::format_duration(limit);
+    Error::new(ErrorKind::Timeout, "no answer within the timeout").with("timeout", limit)
+}

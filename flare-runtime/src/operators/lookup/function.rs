@@ -1,0 +1,56 @@
+//! A user's own asynchronous function as a lookup.
+
+use std::future::Future;
+
+use async_trait::async_trait;
+
+use crate::api::Lookup;
+use crate::error::{BoxError, Error, ErrorKind, Result};
+
+/// Asks a function for one key at a time.
+pub struct FunctionLookup<F> {
+    function: F,
+    concurrency: usize,
+}
+
+impl<F> FunctionLookup<F> {
+    /// Calls `function`, at most `concurrency` calls at a time.
+    pub fn new(function: F, concurrency: usize) -> Self {
+        Self { function, concurrency }
+    }
+}
+
+#[async_trait]
+impl<F, K, V, A, X> Lookup<K, V> for FunctionLookup<F>
+where
+    F: Fn(K) -> A + Send + Sync,
+    A: Future<Output = Result<Option<V>, X>> + Send,
+    X: Into<BoxError>,
+    K: Clone + Send + Sync,
+    V: Send,
+{
+    async fn fetch(&self, keys: &[K]) -> Result<Vec<Option<V>>> {
+        let mut rows = Vec::with_capacity(keys.len());
+        for key in keys {
+            let answer = (self.function)(key.clone());
+            rows.push(answer.await.map_err(|error| failed(error.into()))?);
+        }
+        Ok(rows)
+    }
+
+    fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+
+    fn max_batch(&self) -> usize {
+        1
+    }
+}
+
+/// Flare's own errors keep their kind; any other may pass, so it is tried again.
+fn failed(error: BoxError) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => *error,
+        Err(error) => Error::new(ErrorKind::Unavailable, "the lookup function failed").caused_by(error),
+    }
+}

@@ -1,0 +1,137 @@
+//! Settings of a lookup.
+
+use std::time::Duration;
+
+use crate::config::{Problems, Section, Settings, choices, settings};
+
+choices! {
+    /// The order in which records leave a lookup.
+    pub enum Order {
+        /// As they came.
+        Ordered = "ordered",
+        /// As their rows arrive; watermarks and barriers still overtake nothing.
+        Unordered = "unordered",
+    }
+}
+
+choices! {
+    /// What happens to a record without a row.
+    pub enum OnFailure {
+        /// It goes to the dirty-data output.
+        Dirty = "dirty",
+        /// It is joined with the lookup's default row.
+        Default = "default",
+        /// The job fails.
+        Fail = "fail",
+        /// It is counted and forgotten.
+        Skip = "skip",
+    }
+}
+
+settings! {
+    /// Settings of a lookup, whatever its connector.
+    pub struct LookupSettings {
+        /// Records that may be inside the lookup at a time, in each subtask.
+        capacity: usize = "256",
+        /// Requests that may run at a time, all subtasks together; the default is what the connector bears.
+        concurrency: Option<usize>,
+        /// Keys that one request asks for at most.
+        batch: usize = "100",
+        /// `ordered` or `unordered`.
+        order: Order = "ordered",
+        /// How long a record waits for its row, retries included.
+        timeout: Duration = "2s",
+        /// What happens when the time is over: `dirty`, `default`, `fail` or `skip`.
+        on_timeout: OnFailure = "dirty",
+        /// What happens when the request failed for good.
+        on_error: OnFailure = "dirty",
+        /// What happens when there is no row.
+        on_miss: OnFailure = "dirty",
+        /// Load the whole table at the start and ask nothing afterwards.
+        preload: bool = "false",
+        /// How often a preloaded table is loaded anew.
+        refresh: Duration = "10m",
+    }
+}
+
+settings! {
+    /// The cache of rows by key, shared by the subtasks.
+    pub struct CacheSettings {
+        /// Rows and misses that are kept; 0 for no cache.
+        capacity: u64 = "10000",
+        /// How long a row is served.
+        ttl: Duration = "10m",
+        /// How long it is remembered that there is no row.
+        miss_ttl: Duration = "30s",
+        /// Age at which a row that is asked for is loaded anew, while the old one is still served.
+        refresh_after: Option<Duration>,
+        /// How long beyond `ttl` a row is served when a request fails.
+        stale: Duration = "0s",
+    }
+}
+
+settings! {
+    /// Further requests after one that failed.
+    pub struct LookupRetry {
+        /// Requests after the first.
+        times: u32 = "3",
+        /// The pause before the second request; it doubles with each further one, less a random half.
+        backoff: Duration = "50ms",
+        /// The longest pause.
+        max_backoff: Duration = "1s",
+        /// Whether a missing row is asked for again, for dimension tables that lag behind.
+        on_miss: bool = "false",
+    }
+}
+
+/// All settings of a lookup.
+#[derive(Clone, Debug)]
+pub struct LookupConfig {
+    /// The lookup's own.
+    pub lookup: LookupSettings,
+    /// The group `cache`.
+    pub cache: CacheSettings,
+    /// The group `retry`.
+    pub retry: LookupRetry,
+}
+
+impl LookupConfig {
+    /// Reads them from the section `lookup.NAME`; `has_default` says whether there is a default row.
+    pub fn read(section: &mut Section<'_>, has_default: bool, problems: &mut Problems) -> Option<Self> {
+        let lookup = LookupSettings::read(section, problems);
+        let path = section.path().to_owned();
+        let mut group = section.group("cache");
+        let cache = CacheSettings::read(&mut group, problems);
+        group.finish(problems);
+        let mut group = section.group("retry");
+        let retry = LookupRetry::read(&mut group, problems);
+        group.finish(problems);
+        let config = Self { lookup: lookup?, cache: cache?, retry: retry? };
+        config.check(&path, has_default, problems);
+        Some(config)
+    }
+
+    fn check(&self, path: &str, has_default: bool, problems: &mut Problems) {
+        let LookupSettings { on_timeout, on_error, on_miss, .. } = self.lookup;
+        let strategies = [("on_timeout", on_timeout), ("on_error", on_error), ("on_miss", on_miss)];
+        for (name, strategy) in strategies {
+            if strategy == OnFailure::Default && !has_default {
+                let remedy = "name a function in the attribute: `default = path::to::function`";
+                problems.add("no-default-row", format!("{path}.{name}"), "the lookup has no default row", remedy);
+            }
+        }
+        let zero = [("capacity", self.lookup.capacity), ("batch", self.lookup.batch)];
+        for (name, _) in zero.into_iter().filter(|(_, value)| *value == 0) {
+            problems.add("bad-value", format!("{path}.{name}"), "0 is too small", "write at least 1");
+        }
+        if self.lookup.timeout.is_zero() {
+            let message = "a timeout of zero leaves no time for an answer";
+            problems.add("bad-value", format!("{path}.timeout"), message, "write for example \"2s\"");
+        }
+        if self.cache.refresh_after.is_some_and(|after| after >= self.cache.ttl) {
+            let message = "a row would expire before it is refreshed";
+            let place = format!("{path}.cache.refresh_after");
+            problems.add("bad-value", place, message, "write less than `cache.ttl`");
+        }
+    }
+}

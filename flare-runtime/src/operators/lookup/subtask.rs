@@ -1,0 +1,392 @@
+//! One subtask of a lookup: takes records in, waits for rows, lets joined records out.
+
+use std::collections::VecDeque;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::asks::{AskFigures, AskSettings, Asks, Event};
+use super::cache::{Cache, Found};
+use super::settings::{LookupConfig, OnFailure};
+use super::slots::{Answer, Leaving, Record, Slots};
+use super::table::Table;
+use crate::api::{Counter, DirtyStage, Downstream, Gauge, HostLink, InputPort, Lookup, Subtask};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Batch, Control, Message, Meta, Reject};
+use crate::operators::pass::guard;
+use crate::operators::relay::until;
+
+/// What a lookup's subtask is made of.
+pub struct LookupParts<T, K, V, U> {
+    /// Name of the lookup, for dirty records.
+    pub name: String,
+    /// The records.
+    pub input: InputPort<T>,
+    /// Gives rows.
+    pub lookup: Arc<dyn Lookup<K, V>>,
+    /// The cache shared by the subtasks.
+    pub cache: Cache<K, V>,
+    /// The whole table, with `preload`.
+    pub table: Option<Table<K, V>>,
+    /// The settings.
+    pub config: LookupConfig,
+    /// Number of subtasks.
+    pub parallelism: usize,
+    /// A record's key.
+    pub key: Box<dyn FnMut(&T) -> K + Send>,
+    /// Joins a record with its row.
+    pub join: Box<dyn FnMut(T, &V) -> U + Send>,
+    /// The row for the strategy `default`.
+    pub default: Option<Arc<V>>,
+    /// The way out.
+    pub downstream: Downstream<U>,
+}
+
+struct Figures {
+    records_in: Counter,
+    hits: Counter,
+    cache_misses: Counter,
+    not_found: Counter,
+    timeouts: Counter,
+    skipped: Counter,
+    in_flight: Gauge,
+}
+
+/// One subtask of a lookup.
+pub struct LookupSubtask<T, K, V, U> {
+    parts: LookupParts<T, K, V, U>,
+    figures: Figures,
+    slots: Slots<T, K, V>,
+    asks: Asks<K, V>,
+    /// Numbers of waiting records in the order of their deadlines.
+    deadlines: VecDeque<(Instant, u64)>,
+    /// A batch that has not found room yet, last record first.
+    arriving: Vec<(T, Meta)>,
+    /// The table on its way, while the old one is still served.
+    loading: Option<BoxFuture<'static, Result<Vec<(K, V)>>>>,
+    ended: bool,
+}
+
+enum Happened<T, K, V> {
+    Loaded(Result<Vec<(K, V)>>),
+    Event(Event<K, V>),
+    Deadline,
+    Message(Message<T>),
+    Flush,
+    Refresh,
+}
+
+impl<T, K, V, U> LookupSubtask<T, K, V, U>
+where
+    T: Serialize + Send + 'static,
+    K: Hash + Eq + Clone + Send + Sync + std::fmt::Debug + 'static,
+    V: Send + Sync + 'static,
+    U: Send + 'static,
+{
+    /// A subtask of these parts.
+    pub fn new(parts: LookupParts<T, K, V, U>) -> Self {
+        let cx = &parts.downstream.cx;
+        let (metrics, operator) = (cx.metrics(), cx.subtask.operator.0.to_string());
+        let counter = |name: &str| metrics.counter(&operator, name);
+        let figures = Figures {
+            records_in: counter("records_in"),
+            hits: counter("cache_hits"),
+            cache_misses: counter("cache_misses"),
+            not_found: counter("rows_missing"),
+            timeouts: counter("timeouts"),
+            skipped: counter("skipped"),
+            in_flight: metrics.gauge(&operator, &format!("in_flight.{}", cx.subtask.index)),
+        };
+        let ask_figures = AskFigures {
+            requests: counter("requests"),
+            retries: counter("retries"),
+            failures: counter("request_failures"),
+            stale: counter("stale_rows"),
+            latency: metrics.histogram(&operator, "request_latency"),
+        };
+        let settings = &parts.config.lookup;
+        let concurrency = settings.concurrency.unwrap_or_else(|| parts.lookup.concurrency());
+        let asks = AskSettings {
+            batch: settings.batch.min(parts.lookup.max_batch()).max(1),
+            concurrency: (concurrency / parts.parallelism.max(1)).max(1),
+            timeout: settings.timeout,
+            retry: parts.config.retry.clone(),
+        };
+        let asks = Asks::new(Arc::clone(&parts.lookup), parts.cache.clone(), asks, ask_figures);
+        let slots = Slots::new(settings.order);
+        Self { parts, figures, slots, asks, deadlines: VecDeque::new(), arriving: Vec::new(), loading: None, ended: false }
+    }
+
+    /// Takes in what there is room for.
+    fn admit(&mut self, now: Instant) -> Result<()> {
+        if self.arriving.is_empty() {
+            return Ok(());
+        }
+        let deadline = now + self.parts.config.lookup.timeout;
+        let capacity = self.parts.config.lookup.capacity;
+        let rows = self.parts.table.as_ref().map(Table::rows);
+        let (mut hits, mut misses) = (0, 0);
+        let Self { parts, slots, asks, deadlines, arriving, .. } = self;
+        let LookupParts { key: key_of, downstream, cache, .. } = parts;
+        guard(&mut downstream.cx, |cx| {
+            while slots.held() < capacity
+                && let Some((item, meta)) = arriving.pop()
+            {
+                cx.current = meta;
+                let key = key_of(&item);
+                let found = match &rows {
+                    Some(rows) => Found::Fresh(rows.get(&key).cloned()),
+                    None => cache.get(&key, now),
+                };
+                if let Found::Ageing(_) = found {
+                    asks.ask(&key, None);
+                }
+                let record = Record { item, meta, key };
+                match found {
+                    Found::Fresh(row) | Found::Ageing(row) => {
+                        hits += 1;
+                        slots.pass(record, row.map_or(Answer::Miss, Answer::Row));
+                    }
+                    Found::Nothing => {
+                        misses += 1;
+                        let key = record.key.clone();
+                        let number = slots.wait(record);
+                        asks.ask(&key, Some(number));
+                        deadlines.push_back((deadline, number));
+                    }
+                }
+            }
+        })?;
+        self.figures.hits.add(hits);
+        self.figures.cache_misses.add(misses);
+        Ok(())
+    }
+
+    /// Works off one event and all others that are there already: answers come before timeouts.
+    fn answer(&mut self, first: Event<K, V>) {
+        let now = Instant::now();
+        let mut answered = Vec::new();
+        self.asks.apply(first, now, &mut answered);
+        while let Some(event) = self.asks.next().now_or_never() {
+            self.asks.apply(event, now, &mut answered);
+        }
+        for (waiters, answer) in answered {
+            for number in waiters {
+                self.slots.answer(number, answer.clone());
+            }
+        }
+        // Whoever was answered needs no deadline any more; the queue is cleaned from its front.
+        while let Some((_, number)) = self.deadlines.front() {
+            if self.slots.waiting(*number).is_some() {
+                break;
+            }
+            self.deadlines.pop_front();
+        }
+    }
+
+    fn expire(&mut self) {
+        let now = Instant::now();
+        while let Some((_, number)) = self.deadlines.front().copied().filter(|(at, _)| *at <= now) {
+            self.deadlines.pop_front();
+            let Some(record) = self.slots.waiting(number) else { continue };
+            self.asks.forget(&record.key, number);
+            let stale = self.parts.cache.stale(&record.key, now);
+            self.figures.timeouts.add(1);
+            self.slots.answer(number, stale.map_or(Answer::Timeout, Answer::Row));
+        }
+    }
+
+    /// Sends on what has its answer.
+    async fn let_out(&mut self, link: &HostLink) -> Result<()> {
+        if !self.slots.is_leaving() {
+            return Ok(());
+        }
+        let mut out = Batch::with_capacity(0);
+        let mut rejects = Vec::new();
+        for leaving in self.slots.take_leaving() {
+            match leaving {
+                Leaving::Record(record, answer) => self.join(record, answer, &mut out, &mut rejects)?,
+                Leaving::Control(control) => {
+                    self.send(&mut out, &mut rejects).await?;
+                    self.control(link, control).await?;
+                }
+            }
+        }
+        self.send(&mut out, &mut rejects).await
+    }
+
+    async fn send(&mut self, out: &mut Batch<U>, rejects: &mut Vec<Reject>) -> Result<()> {
+        let rejects = std::mem::take(rejects);
+        self.parts.downstream.reject(DirtyStage::Lookup, rejects).await?;
+        if out.is_empty() { Ok(()) } else { self.parts.downstream.batch(std::mem::take(out)).await }
+    }
+
+    async fn control(&mut self, link: &HostLink, control: Control) -> Result<()> {
+        match control {
+            Control::End => {
+                self.ended = true;
+                self.parts.downstream.end(link).await
+            }
+            control => {
+                self.parts.downstream.control(control).await?;
+                if let Control::Barrier(barrier) = control {
+                    link.acknowledge(barrier, Default::default()).await;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn join(
+        &mut self,
+        record: Record<T, K>,
+        answer: Answer<V>,
+        out: &mut Batch<U>,
+        rejects: &mut Vec<Reject>,
+    ) -> Result<()> {
+        let strategies = &self.parts.config.lookup;
+        let (on_failure, error, attempt) = match answer {
+            Answer::Row(row) => return self.emit(record, &row, out),
+            Answer::Miss => {
+                self.figures.not_found.add(1);
+                (strategies.on_miss, Error::bad_record("the lookup has no row for the key"), 1)
+            }
+            Answer::Timeout => {
+                let timeout = crate::model::format_duration(strategies.timeout);
+                let error = Error::new(ErrorKind::Timeout, "the lookup gave no answer in time");
+                (strategies.on_timeout, error.with("timeout", timeout), 1)
+            }
+            Answer::Failed(error, attempt) => {
+                let wrapped = Error::new(error.kind(), "the lookup failed").caused_by(error.report());
+                (strategies.on_error, wrapped, attempt)
+            }
+        };
+        let error = error.with("lookup", &self.parts.name).with("key", format!("{:?}", record.key));
+        match (on_failure, self.parts.default.clone()) {
+            (OnFailure::Default, Some(row)) => self.emit(record, &row, out),
+            (OnFailure::Skip, _) => {
+                self.figures.skipped.add(1);
+                Ok(())
+            }
+            (OnFailure::Dirty, _) => {
+                let raw = serde_json::to_vec(&record.item).unwrap_or_default();
+                rejects.push(Reject { raw, meta: record.meta, error, attempt });
+                Ok(())
+            }
+            (OnFailure::Fail | OnFailure::Default, _) => {
+                let cx = &self.parts.downstream.cx;
+                let message = "a record found no row, and the lookup is set to fail";
+                let failed = Error::new(ErrorKind::Failed, message).with("operator", &cx.subtask);
+                Err(failed.with("record", cx.origin(record.meta)).caused_by(error))
+            }
+        }
+    }
+
+    fn emit(&mut self, record: Record<T, K>, row: &V, out: &mut Batch<U>) -> Result<()> {
+        let LookupParts { join, downstream, .. } = &mut self.parts;
+        let Record { item, meta, .. } = record;
+        let joined = guard(&mut downstream.cx, |cx| {
+            cx.current = meta;
+            join(item, row)
+        })?;
+        out.push(joined, meta);
+        Ok(())
+    }
+
+    async fn happened(&mut self) -> Result<Happened<T, K, V>> {
+        let deadline = self.deadlines.front().map(|(at, _)| *at);
+        let refresh = self.parts.table.as_ref().and_then(Table::due);
+        let hungry = self.arriving.is_empty();
+        Ok(tokio::select! {
+            biased;
+            event = self.asks.next(), if self.asks.is_busy() => Happened::Event(event),
+            () = until(deadline) => Happened::Deadline,
+            message = self.parts.input.next(), if hungry => Happened::Message(message?),
+            () = until(self.parts.downstream.flush_at()) => Happened::Flush,
+            loaded = finished(&mut self.loading) => Happened::Loaded(loaded),
+            () = until(refresh), if self.loading.is_none() => Happened::Refresh,
+        })
+    }
+
+    async fn turn(&mut self, link: &HostLink) -> Result<()> {
+        match self.happened().await? {
+            Happened::Event(event) => self.answer(event),
+            Happened::Deadline => self.expire(),
+            Happened::Message(Message::Control(control)) => self.slots.control(control),
+            Happened::Message(Message::Batch(batch)) => {
+                self.figures.records_in.add(batch.len() as u64);
+                self.arriving.extend(batch.into_records());
+                self.arriving.reverse();
+            }
+            Happened::Flush => self.parts.downstream.flush().await?,
+            Happened::Refresh => {
+                let lookup = Arc::clone(&self.parts.lookup);
+                self.loading = Some(Box::pin(async move { lookup.load().await }));
+            }
+            Happened::Loaded(loaded) => self.renew(loaded),
+        }
+        self.admit(Instant::now())?;
+        self.asks.start();
+        self.let_out(link).await?;
+        self.figures.in_flight.set(i64::try_from(self.slots.held()).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    fn renew(&mut self, loaded: Result<Vec<(K, V)>>) {
+        self.loading = None;
+        let Some(table) = &mut self.parts.table else { return };
+        match loaded {
+            Ok(rows) => table.replace(rows),
+            Err(error) => {
+                table.postpone();
+                tracing::warn!(lookup = %self.parts.name, "the table was not refreshed: {}", error.report());
+            }
+        }
+    }
+
+    async fn open(&mut self) -> Result<()> {
+        let LookupParts { table, lookup, config, .. } = &mut self.parts;
+        let Some(table) = table else { return Ok(()) };
+        let backoff = crate::api::Backoff::new(config.retry.backoff, config.retry.max_backoff);
+        let mut attempt = 1;
+        while let Err(error) = table.open(&**lookup).await {
+            if !error.is_retryable() || attempt > config.retry.times {
+                return Err(error.with("lookup", &self.parts.name));
+            }
+            tokio::time::sleep(backoff.pause(attempt)).await;
+            attempt += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The future's output, after which it is gone; pending without one. Cancel safe.
+async fn finished<R>(future: &mut Option<BoxFuture<'static, R>>) -> R {
+    match future {
+        Some(running) => running.await,
+        None => std::future::pending().await,
+    }
+}
+
+#[async_trait]
+impl<T, K, V, U> Subtask for LookupSubtask<T, K, V, U>
+where
+    T: Serialize + Send + 'static,
+    K: Hash + Eq + Clone + Send + Sync + std::fmt::Debug + 'static,
+    V: Send + Sync + 'static,
+    U: Send + 'static,
+{
+    async fn run(mut self: Box<Self>, link: HostLink) -> Result<()> {
+        self.open().await?;
+        while !self.ended {
+            self.turn(&link).await?;
+        }
+        Ok(())
+    }
+}
+

@@ -1,0 +1,1 @@
+//! The lookup operator as a whole, against scripted lookups.

@@ -1,0 +1,30 @@
+//! Everything that is wrong with a graph, in one report.
+
+use std::collections::BTreeMap;
+
+use super::{Graph, OperatorInfo, Role};
+use crate::config::Problems;
+
+/// Checks the graph: every stream ends somewhere, ids are unique, there is something to do.
+pub fn check(graph: &Graph, problems: &mut Problems) {
+    for end in graph.open_ends.values() {
+        let OperatorInfo { name, role, place, .. } = &end.last;
+        let (code, message) = match role {
+            Role::Source => ("unused-source", format!("the source `{name}` is read by nobody")),
+            _ => ("no-sink", format!("the stream behind `{name}` ends nowhere")),
+        };
+        problems.add(code, place, message, "end it in `.sink::<…>()` or `.for_each(…)`, or remove it");
+    }
+    let mut seen: BTreeMap<_, &OperatorInfo> = BTreeMap::new();
+    let stages = graph.stages.iter().map(|node| &node.info);
+    for operator in stages.flat_map(|info| std::iter::once(&info.head).chain(&info.fused)) {
+        if let Some(first) = seen.insert(&operator.id, operator) {
+            let message = format!("the id `{}` is used twice, first at {}", operator.id, first.place);
+            let remedy = "give one of them another id by `.id(\"…\")`; state is restored by id";
+            problems.add("duplicate-id", operator.place, message, remedy);
+        }
+    }
+    if graph.stages.is_empty() && graph.open_ends.is_empty() {
+        problems.add("empty-job", "job", "the job has no source", "begin with `job.source::<…>()?`");
+    }
+}

@@ -1,0 +1,12 @@
+//! The job's description as a graph of stages, and what is wrong with it.
+
+mod check;
+mod graph;
+mod render;
+
+pub use check::check;
+pub use graph::{
+    Build, EdgeInfo, Exchange, Graph, OpenEnd, OperatorInfo, PortRef, Ports, Role, StageInfo, StageNode, Wiring,
+};
+pub(crate) use graph::Shape;
+pub use render::{mermaid, text};
