@@ -19,11 +19,14 @@ pub mod config;
 
 pub mod api;
 
+pub mod connectors;
 pub mod operators;
 pub mod wrappers;
 
 pub mod plan;
 
 pub mod engine;
+
+pub mod monitor;
 
 pub mod job;

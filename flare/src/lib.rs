@@ -1,10 +1,99 @@
-//! Flare.
+//! **Flare** runs stream-processing jobs: annotate structs and functions in a crate of your own, and `cargo run` runs
+//! the job.
+//!
+//! ```
+//! use flare::prelude::*;
+//!
+//! /// A reading as a sensor sends it.
+//! #[generator(with = Reading::sample, count = 1000)]
+//! #[derive(Clone, Debug, Serialize, Deserialize)]
+//! pub struct Reading {
+//!     pub sensor: u64,
+//!     pub celsius: f64,
+//! }
+//!
+//! impl Reading {
+//!     fn sample(number: u64) -> Self {
+//!         Self { sensor: number % 10, celsius: number as f64 / 10.0 }
+//!     }
+//! }
+//!
+//! #[flare_job]
+//! fn hot_sensors(job: &mut Job) -> Result<()> {
+//!     let readings = job.source::<Reading>()?;
+//!     readings.filter(|reading| reading.celsius > 99.0).for_each(|reading| println!("{reading:?}"));
+//!     Ok(())
+//! }
+//!
+//! flare::main!();
+//! ```
+//!
+//! Where to look next: [`Job`] is where streams begin, [`Stream`] has the operators, and each attribute has a page:
+//! [`macro@flare_job`], [`macro@kafka`], [`macro@jdbc`], [`macro@files`], [`macro@generator`],
+//! [`macro@async_lookup`].
+
+#[doc = include_str!("docs/from_row.md")]
+pub use flare_macros::FromRow;
+#[doc = include_str!("docs/async_lookup.md")]
+pub use flare_macros::async_lookup;
+#[doc = include_str!("docs/files.md")]
+pub use flare_macros::files;
+#[doc = include_str!("docs/flare_job.md")]
+pub use flare_macros::flare_job;
+#[doc = include_str!("docs/generator.md")]
+pub use flare_macros::generator;
+#[doc = include_str!("docs/jdbc.md")]
+pub use flare_macros::jdbc;
+#[doc = include_str!("docs/kafka.md")]
+pub use flare_macros::kafka;
+
+pub use flare_runtime::error::{BoxError, Error, ErrorKind, Result};
+pub use flare_runtime::job::{BoxedStream, Job, Shared, Stream, Summary};
+pub use flare_runtime::model::{DirtyRecord, FromRow, FromValue, IntoValue, Row, Secret, Timestamp, Value};
+pub use flare_runtime::operators::Routed;
+
+/// What a user's own source is written with.
+pub mod source {
+    pub use flare_runtime::api::{Intake, Positions, Progress, Source, SourceContext};
+    pub use flare_runtime::model::{Batch, Meta, Reject};
+}
+
+/// Everything that a job usually needs.
+pub mod prelude {
+    pub use crate::{
+        BoxedStream, DirtyRecord, Error, FromRow, Job, Result, Routed, Shared, Stream, Timestamp,
+        async_lookup, files, flare_job, generator, jdbc, kafka,
+    };
+    pub use serde::{Deserialize, Serialize};
+}
+
+/// The program of a job's binary: `flare::main!();` at the end of `main.rs`.
+///
+/// It reads `flare.toml` from the working directory, else from the package's folder; with
+/// `flare::main!(config = "jobs/flare.toml")` from that file of the package.
+#[macro_export]
+macro_rules! main {
+    () => {
+        $crate::main!(config = "flare.toml");
+    };
+    (config = $config:literal) => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::__private::main($crate::__private::Binary {
+                name: env!("CARGO_PKG_NAME"),
+                version: env!("CARGO_PKG_VERSION"),
+                manifest_dir: env!("CARGO_MANIFEST_DIR"),
+                config: $config,
+            })
+        }
+    };
+}
+
 #[doc(hidden)]
 pub mod __private {
     pub use flare_runtime::config::{Literal, Place};
     pub use flare_runtime::error::Result;
-    pub use flare_runtime::job::Job;
     pub use flare_runtime::job::declare::*;
+    pub use flare_runtime::job::{Binary, Job, main};
     pub use flare_runtime::model::{Column, FromRow, Row, RowSchema};
     pub use inventory;
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::Metrics;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Batch, Meta, OperatorId, Reject, Splits};
 
 /// How far a source got.
@@ -75,6 +75,9 @@ pub trait Source<T>: Send {
 pub trait Payloads: Send {
     /// Takes one payload. What does not parse is turned aside.
     fn push(&mut self, payload: &[u8], meta: Meta);
+
+    /// Turns a payload aside that cannot even be parsed.
+    fn reject(&mut self, payload: &[u8], meta: Meta, error: Error);
 
     /// Whether this read should end.
     fn is_full(&self) -> bool;

@@ -63,6 +63,13 @@ impl Config {
         &self.effective
     }
 
+    /// A setting that several read is listed once.
+    fn record(&mut self, effective: Effective) {
+        if !self.effective.contains(&effective) {
+            self.effective.push(effective);
+        }
+    }
+
     /// Opens the section at `path` (`source.orders`), with what its attribute says as the lowest layer.
     pub fn section(&mut self, path: &str, attribute: Option<Layer>) -> Section<'_> {
         self.sections.insert(path.to_owned());
@@ -194,6 +201,10 @@ impl Section<'_> {
             }
         }
         self.use_environment = environment_in_force.map(|(name, _)| name) == chosen;
+        if let Some((name, origin)) = &current {
+            let (key, origin) = (format!("{}.{setting}", self.path), origin.to_string());
+            self.config.record(Effective { key, value: name.clone(), origin, live: false });
+        }
         current
     }
 
@@ -219,12 +230,8 @@ impl Section<'_> {
         };
         match T::parse(&value) {
             Ok(parsed) => {
-                self.config.effective.push(Effective {
-                    key,
-                    value: parsed.show(),
-                    origin: origin.to_string(),
-                    live: setting.live,
-                });
+                let (value, origin) = (parsed.show(), origin.to_string());
+                self.config.record(Effective { key, value, origin, live: setting.live });
                 Some(parsed)
             }
             Err(message) => {
@@ -357,7 +364,7 @@ mod tests {
         assert_eq!((kafka.topic.as_str(), kafka.wait), ("c", Duration::from_secs(3)));
         assert_eq!(kafka.properties["sasl.jaas.config"], "a=b");
         assert_eq!(kafka.group, None);
-        assert_eq!(config.effective()[1].origin, "environment FLARE_SOURCE_ORDERS_WAIT");
+        assert_eq!(config.effective()[2].origin, "environment FLARE_SOURCE_ORDERS_WAIT");
     }
 
     #[test]

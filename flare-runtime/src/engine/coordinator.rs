@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -129,9 +128,12 @@ impl Coordinator {
 
     fn cut_off(&self) -> Error {
         let timeout = crate::model::format_duration(self.settings.drain_timeout);
-        Error::new(ErrorKind::Timeout, "the job did not drain in time and was cut off; its last checkpoint stands")
-            .with("job", &self.settings.job)
-            .with("drain_timeout", timeout)
+        Error::new(
+            ErrorKind::Timeout,
+            "the job did not drain in time and was cut off; its last checkpoint stands",
+        )
+        .with("job", &self.settings.job)
+        .with("drain_timeout", timeout)
     }
 }
 
@@ -161,4 +163,3 @@ async fn tick(ticks: &mut Option<tokio::time::Interval>) {
         None => std::future::pending().await,
     }
 }
-

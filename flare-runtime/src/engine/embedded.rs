@@ -66,7 +66,6 @@ impl Host {
     /// The first error of any subtask.
     pub async fn run(self, mut graph: Graph, stop: watch::Receiver<bool>) -> Result<Outcome> {
         note_panic_places();
-        graph.connect_dirty();
         let (report_sender, reports) = mpsc::channel(1024);
         let mut tasks = JoinSet::new();
         let mut sources = Vec::new();
@@ -86,7 +85,8 @@ impl Host {
 
     /// Makes all subtasks with their channels.
     fn build(&self, graph: &mut Graph) -> Vec<(Role, Channel)> {
-        let parallelism: Vec<usize> = graph.stages.iter().map(|node| self.parallelism(node.info.parallelism)).collect();
+        let parallelism: Vec<usize> =
+            graph.stages.iter().map(|node| self.parallelism(node.info.parallelism)).collect();
         let mut ports: BTreeMap<(usize, usize), Ports> = BTreeMap::new();
         for (edge, channels) in &graph.edges {
             let shape = Shape {
@@ -108,7 +108,8 @@ impl Host {
             for index in 0..parallelism[stage] {
                 let subtask = SubtaskId { operator: node.info.head.id.clone(), index };
                 let ports = ports.remove(&(stage, index)).unwrap_or_default();
-                let mut wiring = self.wiring(subtask.clone(), parallelism[stage], ports, node.info.behind_dirty);
+                let mut wiring =
+                    self.wiring(subtask.clone(), parallelism[stage], ports, node.info.behind_dirty);
                 subtasks.push((node.info.head.role, (subtask, (node.build)(&mut wiring))));
             }
         }

@@ -1,6 +1,24 @@
 //! The composition root: what users declare, describe and start.
 
+mod builder;
+mod cli;
+mod declared;
+mod dirty;
+mod load;
+mod lookups;
+mod registry;
+mod report;
+mod run;
+mod settings;
+mod sinks;
+mod sources;
+mod stream;
+
 pub mod declare;
 
-/// A job while it is described.
-pub struct Job;
+pub use cli::{Binary, main};
+pub use run::{Plan, Summary};
+pub use settings::{DirtySettings, JobSettings, OperatorSettings};
+pub use sinks::Carries;
+pub use sources::Job;
+pub use stream::{BoxedStream, Exchanged, Shared, Stream};

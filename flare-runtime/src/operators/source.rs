@@ -68,6 +68,10 @@ impl<T: Send> Payloads for Parser<'_, T> {
         }
     }
 
+    fn reject(&mut self, payload: &[u8], meta: Meta, error: Error) {
+        self.intake.rejects.push(Reject::new(payload, meta, error));
+    }
+
     fn is_full(&self) -> bool {
         self.intake.is_full()
     }

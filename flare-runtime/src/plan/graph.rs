@@ -121,7 +121,8 @@ impl Wiring {
     /// When the edges carry another type, which the typed streams rule out.
     pub fn input<T: Send + 'static>(&mut self) -> InputPort<T> {
         let receivers = std::mem::take(&mut self.ports.receivers).into_iter();
-        let typed = receivers.map(|receiver| *receiver.downcast::<mpsc::Receiver<Message<T>>>().expect("one type"));
+        let typed =
+            receivers.map(|receiver| *receiver.downcast::<mpsc::Receiver<Message<T>>>().expect("one type"));
         InputPort::new(typed.collect())
     }
 
@@ -179,7 +180,9 @@ impl<T: Send + 'static> Channels for TypedChannels<T> {
             };
             let edge = match exchange {
                 Exchange::Auto if upstream == downstream => Edge::Forward(open(index)),
-                Exchange::Auto | Exchange::Rebalance => Edge::Rebalance((0..downstream).map(&mut open).collect()),
+                Exchange::Auto | Exchange::Rebalance => {
+                    Edge::Rebalance((0..downstream).map(&mut open).collect())
+                }
                 Exchange::Broadcast => Edge::Broadcast((0..downstream).map(&mut open).collect()),
             };
             edges.push(Box::new(edge));
@@ -222,7 +225,8 @@ impl Graph {
         to
     }
 
-    /// Leads the dirty records of all stages before it to the dirty stage, once the whole graph is known.
+    /// Leads the dirty records of all stages to the dirty stage, once the whole graph is known; not those of stages
+    /// behind it.
     pub fn connect_dirty(&mut self) {
         let Some(to) = self.dirty_stage else { return };
         for (stage, node) in self.stages.iter().enumerate() {

@@ -5,8 +5,9 @@ mod graph;
 mod render;
 
 pub use check::check;
-pub use graph::{
-    Build, EdgeInfo, Exchange, Graph, OpenEnd, OperatorInfo, PortRef, Ports, Role, StageInfo, StageNode, Wiring,
-};
 pub(crate) use graph::Shape;
+pub use graph::{
+    Build, EdgeInfo, Exchange, Graph, OpenEnd, OperatorInfo, PortRef, Ports, Role, StageInfo, StageNode,
+    Wiring,
+};
 pub use render::{mermaid, text};

@@ -143,7 +143,8 @@ where
         let mut keys = Vec::new();
         while keys.len() < self.settings.batch {
             let Some(key) = self.queue.front() else { break };
-            let Some(pending) = self.pending.get_mut(key).filter(|pending| pending.state == State::Queued) else {
+            let Some(pending) = self.pending.get_mut(key).filter(|pending| pending.state == State::Queued)
+            else {
                 self.queue.pop_front();
                 continue;
             };
@@ -184,7 +185,10 @@ where
                 match result {
                     Ok(rows) if rows.len() == keys.len() => self.rows(keys, rows, now, answered),
                     Ok(rows) => {
-                        let error = Error::new(ErrorKind::Failed, "the lookup gave another number of rows than of keys");
+                        let error = Error::new(
+                            ErrorKind::Failed,
+                            "the lookup gave another number of rows than of keys",
+                        );
                         let error = error.with("keys", keys.len()).with("rows", rows.len());
                         self.failure(keys, error, now, answered);
                     }
@@ -196,7 +200,9 @@ where
 
     fn resume(&mut self, keys: Vec<K>) {
         for key in keys {
-            if let Some(pending) = self.pending.get_mut(&key).filter(|pending| pending.state == State::Pausing) {
+            if let Some(pending) =
+                self.pending.get_mut(&key).filter(|pending| pending.state == State::Pausing)
+            {
                 pending.state = State::Queued;
                 self.queue.push_front(key);
             }
@@ -255,7 +261,9 @@ where
     /// Whether somebody still waits for the key and tries are left.
     fn may_retry(&self, key: &K) -> bool {
         let pending = self.pending.get(key);
-        pending.is_some_and(|pending| !pending.waiters.is_empty() && pending.attempt <= self.settings.retry.times)
+        pending.is_some_and(|pending| {
+            !pending.waiters.is_empty() && pending.attempt <= self.settings.retry.times
+        })
     }
 
     fn pause(&mut self, keys: Vec<K>) {

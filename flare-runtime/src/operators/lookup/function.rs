@@ -10,13 +10,12 @@ use crate::error::{BoxError, Error, ErrorKind, Result};
 /// Asks a function for one key at a time.
 pub struct FunctionLookup<F> {
     function: F,
-    concurrency: usize,
 }
 
 impl<F> FunctionLookup<F> {
-    /// Calls `function`, at most `concurrency` calls at a time.
-    pub fn new(function: F, concurrency: usize) -> Self {
-        Self { function, concurrency }
+    /// Calls `function`; only the lookup's capacity bounds how many calls run at a time.
+    pub fn new(function: F) -> Self {
+        Self { function }
     }
 }
 
@@ -39,7 +38,7 @@ where
     }
 
     fn concurrency(&self) -> usize {
-        self.concurrency
+        usize::MAX
     }
 
     fn max_batch(&self) -> usize {

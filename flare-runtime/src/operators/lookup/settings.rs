@@ -117,7 +117,12 @@ impl LookupConfig {
         for (name, strategy) in strategies {
             if strategy == OnFailure::Default && !has_default {
                 let remedy = "name a function in the attribute: `default = path::to::function`";
-                problems.add("no-default-row", format!("{path}.{name}"), "the lookup has no default row", remedy);
+                problems.add(
+                    "no-default-row",
+                    format!("{path}.{name}"),
+                    "the lookup has no default row",
+                    remedy,
+                );
             }
         }
         let zero = [("capacity", self.lookup.capacity), ("batch", self.lookup.batch)];

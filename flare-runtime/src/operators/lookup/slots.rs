@@ -136,7 +136,9 @@ impl<T, K, V> Slots<T, K, V> {
 
     /// Answers the record of that number; does nothing when it was answered before.
     pub(super) fn answer(&mut self, number: u64, answer: Answer<V>) {
-        let Some(index) = number.checked_sub(self.first).and_then(|index| usize::try_from(index).ok()) else { return };
+        let Some(index) = number.checked_sub(self.first).and_then(|index| usize::try_from(index).ok()) else {
+            return;
+        };
         let Some(slot) = self.slots.get_mut(index) else { return };
         let Slot::Waiting(_) = slot else { return };
         let Slot::Waiting(record) = std::mem::replace(slot, Slot::Gone) else { unreachable!("just seen") };

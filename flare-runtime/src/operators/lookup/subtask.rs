@@ -119,7 +119,16 @@ where
         };
         let asks = Asks::new(Arc::clone(&parts.lookup), parts.cache.clone(), asks, ask_figures);
         let slots = Slots::new(settings.order);
-        Self { parts, figures, slots, asks, deadlines: VecDeque::new(), arriving: Vec::new(), loading: None, ended: false }
+        Self {
+            parts,
+            figures,
+            slots,
+            asks,
+            deadlines: VecDeque::new(),
+            arriving: Vec::new(),
+            loading: None,
+            ended: false,
+        }
     }
 
     /// Takes in what there is room for.
@@ -389,4 +398,3 @@ where
         Ok(())
     }
 }
-

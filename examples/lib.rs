@@ -1,0 +1,1 @@
+//! Example jobs: see the folders beside this file.

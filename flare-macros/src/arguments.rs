@@ -1,0 +1,217 @@
+//! Reads `name = value, group(name = value)`: each argument for itself, so that one mistake hides no other.
+//!
+//! A derived `FromMeta` gives up all arguments when one is wrong, and with them the checks between arguments.
+
+use darling::error::Accumulator;
+use darling::{Error, FromMeta, Result};
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::parse::discouraged::Speculative;
+use syn::parse::{ParseStream, Parser};
+use syn::{Lit, Meta, Token};
+
+use crate::values::{error, name};
+
+/// What a macro or a group of arguments takes.
+pub(crate) struct Accepted {
+    /// How messages call the taker: `` `#[kafka]` ``, `` `retry` ``.
+    pub(crate) owner: &'static str,
+    /// The arguments' names.
+    pub(crate) names: &'static [&'static str],
+    /// Names that users bring from elsewhere, each with what to write instead.
+    pub(crate) hints: &'static [(&'static str, &'static str)],
+}
+
+/// An argument that was written.
+pub(crate) struct Argument<T> {
+    /// Its name as it was written.
+    pub(crate) name: Ident,
+    /// Its value; `None` when name or value is wrong, which has been said then.
+    pub(crate) value: Option<T>,
+}
+
+/// An argument as the declaration carries it.
+pub(crate) struct Setting {
+    name: &'static str,
+    value: TokenStream,
+}
+
+impl ToTokens for Setting {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let Self { name, value } = self;
+        tokens.extend(quote!((#name, #value)));
+    }
+}
+
+/// The arguments of one macro or group while they are read.
+pub(crate) struct Arguments<'a> {
+    owner: &'static str,
+    items: Vec<Item>,
+    settings: Vec<Setting>,
+    errors: &'a mut Accumulator,
+}
+
+struct Item {
+    /// The accepted name; for a misspelt one the name that was probably meant.
+    name: &'static str,
+    ident: Ident,
+    /// What was written; `None` when the name is misspelt.
+    meta: Option<Meta>,
+}
+
+impl<'a> Arguments<'a> {
+    /// Splits `tokens` into arguments; says which of them are unknown or given twice.
+    pub(crate) fn read(accepted: &Accepted, tokens: TokenStream, errors: &'a mut Accumulator) -> Self {
+        let mut items: Vec<Item> = Vec::new();
+        for meta in split(tokens, errors) {
+            let Some(ident) = meta.path().segments.first().map(|segment| segment.ident.clone()) else {
+                continue;
+            };
+            let written = name(&meta);
+            let known = accepted.names.iter().copied().find(|known| *known == written);
+            if let Some(name) = known {
+                match items.iter().any(|item| item.name == name && item.meta.is_some()) {
+                    true => {
+                        errors.push(error(&ident, format!("`{name}` is given twice; remove one of the two")))
+                    }
+                    false => items.push(Item { name, ident, meta: Some(meta) }),
+                }
+                continue;
+            }
+            errors.push(error(&ident, unknown(accepted, &written)));
+            if let Some(name) = similar(&written, accepted.names.iter().copied()) {
+                items.push(Item { name, ident, meta: None });
+            }
+        }
+        Self { owner: accepted.owner, items, settings: Vec::new(), errors }
+    }
+
+    /// Takes the argument `name`, which is for the macro alone.
+    pub(crate) fn take<T: FromMeta>(&mut self, name: &'static str) -> Option<Argument<T>> {
+        // A correct argument counts before a misspelt one that resembles it.
+        let mut items: Vec<&Item> = self.items.iter().filter(|item| item.name == name).collect();
+        items.sort_by_key(|item| item.meta.is_none());
+        let item = items.first()?;
+        let value = item.meta.as_ref().map(T::from_meta);
+        let value = value.and_then(|value| self.errors.handle(value));
+        Some(Argument { name: item.ident.clone(), value })
+    }
+
+    /// Takes the argument `name`, which the declaration carries.
+    pub(crate) fn setting<T: FromMeta + ToTokens>(&mut self, name: &'static str) -> Option<Argument<T>> {
+        let argument = self.take::<T>(name)?;
+        if let Some(value) = &argument.value {
+            self.settings.push(Setting { name, value: value.to_token_stream() });
+        }
+        Some(argument)
+    }
+
+    /// As [`Self::setting`] for an argument that must be there, written as in `example`.
+    pub(crate) fn required<T: FromMeta + ToTokens>(&mut self, name: &'static str, example: &str) {
+        if self.setting::<T>(name).is_none() {
+            let message = format!("{} needs `{name}`; write `{example}`", self.owner);
+            self.errors.push(Error::custom(message));
+        }
+    }
+
+    /// The settings in the order in which they were taken.
+    pub(crate) fn finish(self) -> Vec<Setting> {
+        self.settings
+    }
+}
+
+/// A group of settings such as `retry(times = 3)`.
+pub(crate) struct Group(Vec<Setting>);
+
+impl Group {
+    /// Reads the list of `item`; `read` takes the arguments and checks what stands between them.
+    pub(crate) fn read(
+        item: &Meta,
+        accepted: &Accepted,
+        example: &str,
+        read: impl FnOnce(&mut Arguments<'_>) -> Result<()>,
+    ) -> Result<Self> {
+        let list = match item {
+            Meta::List(list) if !list.tokens.is_empty() => list,
+            _ => {
+                let message = format!("{} is a list; write `{example}`", accepted.owner);
+                return Err(error(item.path(), message));
+            }
+        };
+        let mut errors = Error::accumulator();
+        let mut arguments = Arguments::read(accepted, list.tokens.clone(), &mut errors);
+        let checked = read(&mut arguments);
+        let settings = arguments.finish();
+        errors.handle(checked);
+        errors.finish_with(Self(settings))
+    }
+}
+
+impl ToTokens for Group {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let settings = &self.0;
+        tokens.extend(quote!(::flare::__private::Literal::Table(&[#(#settings),*])));
+    }
+}
+
+/// The one of `names` that `written` resembles.
+pub(crate) fn similar<'n>(written: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let scored = names.map(|name| (strsim::jaro_winkler(written, name), name));
+    let best = scored.max_by(|(left, _), (right, _)| left.total_cmp(right));
+    best.filter(|(score, _)| *score > 0.8).map(|(_, name)| name)
+}
+
+fn unknown(accepted: &Accepted, written: &str) -> String {
+    let Accepted { owner, names, hints } = accepted;
+    if let Some((_, hint)) = hints.iter().find(|(name, _)| *name == written) {
+        return format!("{owner} has no argument `{written}`; {hint}");
+    }
+    if let Some(name) = similar(written, names.iter().copied()) {
+        return format!("{owner} has no argument `{written}`; did you mean `{name}`?");
+    }
+    let list: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    format!("{owner} has no argument `{written}`; it takes {}", list.join(", "))
+}
+
+/// The arguments that can be read; what stands between commas and is none is reported.
+fn split(tokens: TokenStream, errors: &mut Accumulator) -> Vec<Meta> {
+    let mut metas = Vec::new();
+    let parser = |input: ParseStream<'_>| {
+        while !input.is_empty() {
+            let ahead = input.fork();
+            match ahead.parse::<Meta>() {
+                Ok(meta) => {
+                    input.advance_to(&ahead);
+                    metas.push(meta);
+                }
+                Err(_) => errors.push(skip_broken(input)?),
+            }
+            if input.parse::<Option<Token![,]>>()?.is_none() && !input.is_empty() {
+                errors.push(Error::from(input.error("a comma is missing before this argument")));
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = parser.parse2(tokens) {
+        errors.push(error.into());
+    }
+    metas
+}
+
+/// Moves past what is no argument, up to the next comma.
+fn skip_broken(input: ParseStream<'_>) -> syn::Result<Error> {
+    let start = input.cursor();
+    let message = if input.peek(Lit) {
+        "this value has no name; write `name = value`".to_owned()
+    } else if input.peek(syn::Ident) && input.peek2(Token![=]) {
+        let name: Ident = input.parse()?;
+        format!("`{name}` needs a value after the `=`")
+    } else {
+        "this is no argument; write `name = value`".to_owned()
+    };
+    let place: TokenStream = start.token_tree().map(|(token, _)| token).into_iter().collect();
+    while !input.is_empty() && !input.peek(Token![,]) {
+        input.parse::<TokenTree>()?;
+    }
+    Ok(error(&place, message))
+}

@@ -1,0 +1,107 @@
+//! SQLite: values to and from the file, and what its errors mean.
+
+use sqlx::error::DatabaseError;
+use sqlx::sqlite::{
+    Sqlite, SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow, SqliteTypeInfo,
+    SqliteValueRef,
+};
+use sqlx::{Arguments as _, Column as _, Decode, Row as _, TypeInfo as _, ValueRef as _};
+
+use super::driver::driver;
+use super::fault::{COLUMN, Fault, Meaning, SYNTAX, TABLE, undecodable, without_calendar};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{FromValue as _, Row, Timestamp, Value};
+
+driver!(SqliteConnection, SqliteArguments);
+
+/// Makes the folder of a file that may be created.
+pub(super) fn make_folder(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
+    match options.get_filename().parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => Ok(std::fs::create_dir_all(folder)?),
+        _ => Ok(()),
+    }
+}
+
+fn bind(arguments: &mut SqliteArguments, value: &Value) -> Result<(), Fault> {
+    let bound = match value {
+        Value::Null => arguments.add(None::<i64>),
+        Value::Bool(flag) => arguments.add(*flag),
+        Value::Int(int) => arguments.add(*int),
+        Value::UInt(int) => {
+            let error = Error::bad_record("SQLite's integers end at 9223372036854775807");
+            return Err(error.with("value", int).into());
+        }
+        Value::Float(float) => arguments.add(*float),
+        Value::Text(text) => arguments.add(text.clone()),
+        Value::Bytes(bytes) => arguments.add(bytes.clone()),
+        Value::Time(time) => {
+            // As SQLite's own functions write it, so that texts compare as times do.
+            let utc = time.to_utc().ok_or_else(|| without_calendar(*time))?;
+            arguments.add(utc.format("%Y-%m-%d %H:%M:%S%.3f").to_string())
+        }
+    };
+    bound.map_err(|error| Fault::Client(sqlx::Error::Encode(error)))
+}
+
+/// A column may hold values of any type; all of them are known.
+fn is_known(_info: &SqliteTypeInfo) -> bool {
+    true
+}
+
+fn decode(rows: &[SqliteRow]) -> Result<Vec<Row>> {
+    let Some(first) = rows.first() else { return Ok(Vec::new()) };
+    let columns = names(first);
+    let declared: Vec<String> =
+        first.columns().iter().map(|column| column.type_info().name().to_owned()).collect();
+    let read = |row: &SqliteRow| {
+        let values = declared.iter().enumerate().map(|(index, declared)| {
+            let raw = row.try_get_raw(index).map_err(|error| undecodable(&columns[index], error))?;
+            read_value(raw, declared).map_err(|error| undecodable(&columns[index], error))
+        });
+        Ok(Row::new(columns.clone(), values.collect::<Result<_>>()?))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Reads a value as it is stored; the declared type only says what an integer or a text stands for.
+fn read_value(raw: SqliteValueRef<'_>, declared: &str) -> Result<Value, sqlx::error::BoxDynError> {
+    if raw.is_null() {
+        return Ok(Value::Null);
+    }
+    let stored = raw.type_info().name().to_owned();
+    Ok(match stored.as_str() {
+        "INTEGER" | "BOOLEAN" => {
+            let int = <i64 as Decode<Sqlite>>::decode(raw)?;
+            let is_flag = declared == "BOOLEAN" && (0..=1).contains(&int);
+            if is_flag { Value::Bool(int == 1) } else { Value::Int(int) }
+        }
+        "REAL" => Value::Float(<f64 as Decode<Sqlite>>::decode(raw)?),
+        "BLOB" => Value::Bytes(<Vec<u8> as Decode<Sqlite>>::decode(raw)?),
+        _ => {
+            let text = Value::Text(<String as Decode<Sqlite>>::decode(raw)?);
+            let time = if declared == "DATETIME" { Timestamp::from_value(&text).ok() } else { None };
+            time.map_or(text, Value::Time)
+        }
+    })
+}
+
+pub(super) fn meaning(error: &dyn DatabaseError) -> Meaning {
+    let code: i32 = error.code().and_then(|code| code.parse().ok()).unwrap_or(1);
+    let message = error.message();
+    // The lower byte is the primary code.
+    match code & 0xff {
+        // Busy, locked, interrupted, disk full, protocol of the write-ahead log.
+        5 | 6 | 9 | 13 | 15 | 17 => Meaning::new(ErrorKind::Unavailable, ""),
+        // Too big, constraint, type mismatch.
+        18..=20 => Meaning::new(ErrorKind::BadRecord, ""),
+        3 | 8 | 14 => {
+            Meaning::new(ErrorKind::Failed, "check the path in the datasource's `url` and its permissions")
+        }
+        11 | 26 => Meaning::new(ErrorKind::Failed, "the file is damaged or no SQLite database"),
+        1 if message.contains("no such table") => Meaning::new(ErrorKind::Failed, TABLE),
+        1 if message.contains("column") => Meaning::new(ErrorKind::Failed, COLUMN),
+        1 => Meaning::new(ErrorKind::Failed, SYNTAX),
+        _ => Meaning::new(ErrorKind::Failed, ""),
+    }
+}

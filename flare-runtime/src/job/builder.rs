@@ -1,0 +1,170 @@
+//! A job's description in the making: the graph, the configuration, and what is wrong so far.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::declared::Declared;
+use super::settings::{DirtySettings, JobSettings, OperatorSettings};
+use crate::api::{Metrics, Registry, Resources};
+use crate::config::{Config, Place, Problems, Settings};
+use crate::model::{OperatorId, Splits};
+use crate::plan::{Graph, OpenEnd, OperatorInfo, Role, StageInfo, StageNode};
+
+/// What a job and its streams share while it is described.
+pub(crate) struct Builder {
+    pub(crate) name: String,
+    pub(crate) graph: Graph,
+    pub(crate) config: Config,
+    pub(crate) problems: Problems,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) resources: Resources,
+    pub(crate) declared: Arc<Declared>,
+    pub(crate) settings: JobSettings,
+    pub(crate) dirty: DirtySettings,
+    pub(crate) metrics: Metrics,
+    pub(crate) splits: Splits,
+    pub(crate) checks: Vec<Check>,
+    /// Whether the job routes its dirty records itself.
+    pub(crate) dirty_taken: bool,
+    counts: BTreeMap<&'static str, usize>,
+    next_end: usize,
+}
+
+/// Something that `doctor` and the start check against the outside, in the order of the description.
+pub(crate) enum Check {
+    Source(Arc<dyn crate::api::CreateSource>, String),
+    Sink(crate::api::SinkFactory, String),
+    Lookup(Arc<dyn crate::api::RowLookup>, String),
+}
+
+impl Check {
+    /// What is checked: `source.orders`.
+    pub(crate) fn place(&self) -> &str {
+        match self {
+            Self::Source(_, place) | Self::Sink(_, place) | Self::Lookup(_, place) => place,
+        }
+    }
+
+    pub(crate) async fn run(&self) -> crate::error::Result<()> {
+        match self {
+            Self::Source(source, _) => source.check().await,
+            Self::Sink(sink, _) => sink.check().await,
+            Self::Lookup(lookup, _) => lookup.check().await,
+        }
+    }
+}
+
+/// A shared [`Builder`].
+#[derive(Clone)]
+pub(crate) struct Handle(Arc<Mutex<Builder>>);
+
+impl Handle {
+    pub(crate) fn new(builder: Builder) -> Self {
+        Self(Arc::new(Mutex::new(builder)))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Builder> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The builder itself, once the job and all streams are gone; `None` when a stream was kept.
+    pub(crate) fn into_inner(self) -> Option<Builder> {
+        let mutex = Arc::try_unwrap(self.0).ok()?;
+        Some(mutex.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What a builder starts from.
+pub(crate) struct Start {
+    pub(crate) name: String,
+    pub(crate) config: Config,
+    pub(crate) problems: Problems,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) declared: Arc<Declared>,
+    pub(crate) settings: JobSettings,
+    pub(crate) dirty: DirtySettings,
+}
+
+impl Builder {
+    pub(crate) fn new(start: Start) -> Self {
+        let Start { name, config, problems, registry, declared, settings, dirty } = start;
+        Self {
+            name,
+            graph: Graph::default(),
+            config,
+            problems,
+            registry,
+            resources: Resources::default(),
+            declared,
+            settings,
+            dirty,
+            metrics: Metrics::default(),
+            splits: Splits::default(),
+            checks: Vec::new(),
+            dirty_taken: false,
+            counts: BTreeMap::new(),
+            next_end: 0,
+        }
+    }
+
+    /// An operator whose id is its name: `source.orders`.
+    pub(crate) fn named(&self, name: &str, role: Role, place: Place) -> OperatorInfo {
+        OperatorInfo { id: OperatorId::from(name), name: name.to_owned(), role, place }
+    }
+
+    /// An operator whose id is derived from its kind: `map-1`.
+    pub(crate) fn numbered(&mut self, kind: &'static str, place: Place) -> OperatorInfo {
+        let count = self.counts.entry(kind).or_default();
+        *count += 1;
+        let name = format!("{kind}-{count}");
+        self.named(&name, Role::Transform, place)
+    }
+
+    /// Notes a stream that has to end somewhere.
+    pub(crate) fn open_end(&mut self, last: OperatorInfo) -> usize {
+        self.next_end += 1;
+        self.graph.open_ends.insert(self.next_end, OpenEnd { last });
+        self.next_end
+    }
+
+    /// The stream's last operator is another one now.
+    pub(crate) fn move_end(&mut self, end: usize, last: OperatorInfo) {
+        if let Some(open) = self.graph.open_ends.get_mut(&end) {
+            open.last = last;
+        }
+    }
+
+    /// The stream has found its end.
+    pub(crate) fn close_end(&mut self, end: usize) {
+        self.graph.open_ends.remove(&end);
+    }
+
+    /// Applies the section `operator.ID` to a stage.
+    pub(crate) fn configure(&mut self, info: &mut StageInfo) {
+        let path = format!("operator.{}", info.head.id);
+        let mut section = self.config.section(&path, None);
+        let settings = OperatorSettings::read(&mut section, &mut self.problems);
+        section.finish(&mut self.problems);
+        if let Some(parallelism) = settings.and_then(|settings| settings.parallelism) {
+            info.parallelism = Some(parallelism);
+        }
+        if info.parallelism == Some(0) {
+            let message = "a stage needs at least one subtask";
+            self.problems.add("bad-value", format!("{path}.parallelism"), message, "write at least 1");
+        }
+    }
+
+    /// Number of subtasks of a stage.
+    pub(crate) fn parallelism(&self, own: Option<usize>) -> usize {
+        own.unwrap_or(self.settings.parallelism).max(1)
+    }
+
+    /// Adds a stage that reads nothing but what `reads` says.
+    pub(crate) fn add<T: Send + 'static>(
+        &mut self,
+        node: StageNode,
+        reads: &[crate::plan::PortRef],
+    ) -> usize {
+        self.graph.add_stage::<T>(node, reads)
+    }
+}

@@ -1,0 +1,181 @@
+//! The command line of a job's binary: `run`, `plan`, `config`, `doctor`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::load::{Described, Selection, describe};
+use super::run::{check, plan, run};
+use super::settings::JobSettings;
+use crate::config::{Problems, Setting, Settings};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What `flare::main!()` knows of the binary.
+#[derive(Clone, Copy, Debug)]
+pub struct Binary {
+    /// The package's name.
+    pub name: &'static str,
+    /// The package's version.
+    pub version: &'static str,
+    /// The package's folder when it was built.
+    pub manifest_dir: &'static str,
+    /// The configuration file in that folder.
+    pub config: &'static str,
+}
+
+/// The program: exit code 0 when all went well, 1 when the job failed or `doctor` found problems, 2 when the command
+/// line or the configuration could not be read.
+pub fn main(binary: Binary) -> ExitCode {
+    let matches = command(binary).get_matches();
+    init_logs();
+    let selection = selection(binary, &matches);
+    let json = matches.get_flag("json");
+    let done = match matches.subcommand() {
+        None | Some(("run", _)) => run_job(&selection, binary, json),
+        Some(("plan", matches)) => show_plan(&selection, matches.get_flag("mermaid")),
+        Some(("config", _)) => show_config(&selection, json),
+        Some(("doctor", _)) => doctor(&selection, json),
+        Some((other, _)) => unreachable!("clap knows no command `{other}`"),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {}", error.report());
+        ExitCode::from(if error.kind() == ErrorKind::Config { 2 } else { 1 })
+    })
+}
+
+fn command(binary: Binary) -> Command {
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).global(true).help(help)
+    };
+    let option = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).global(true).help(help)
+    };
+    Command::new(binary.name)
+        .version(binary.version)
+        .about("A Flare job; without a command it runs")
+        .arg(option("job", "NAME", "The job, when the binary holds several"))
+        .arg(option("profile", "NAME", "Reads flare.NAME.toml above flare.toml").env("FLARE_PROFILE"))
+        .arg(option("config", "FILE", "Configuration file or its folder instead of flare.toml").env("FLARE_CONFIG"))
+        .arg(
+            option("set", "KEY=VALUE", "Sets any setting, such as source.orders.topic=orders2")
+                .action(ArgAction::Append),
+        )
+        .arg(flag("json", "Prints JSON for programs"))
+        .args(JobSettings::ALL.iter().map(setting_flag))
+        .subcommand(Command::new("run").about("Runs the job (the default)"))
+        .subcommand(
+            Command::new("plan").about("Shows the graph").arg(
+                Arg::new("mermaid").long("mermaid").action(ArgAction::SetTrue).help("As a Mermaid flowchart"),
+            ),
+        )
+        .subcommand(Command::new("config").about("Shows every setting in force and where it came from"))
+        .subcommand(Command::new("doctor").about(
+            "Checks everything that can be checked without starting: exit code 0 fine, 1 problems, 2 unreadable",
+        ))
+}
+
+/// The settings of a job are flags of their own.
+fn setting_flag(setting: &Setting) -> Arg {
+    let default = setting.default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
+    let help = format!("{}{default}", setting.doc.trim());
+    let flag = setting.name.replace('_', "-");
+    Arg::new(setting.name)
+        .long(flag)
+        .alias(setting.name)
+        .value_name(setting.ty.to_uppercase())
+        .global(true)
+        .help_heading("Settings of the job")
+        .help(help)
+}
+
+fn selection(binary: Binary, matches: &ArgMatches) -> Selection {
+    let text = |name: &str| matches.get_one::<String>(name).cloned();
+    let mut settings: Vec<String> = matches.get_many("set").into_iter().flatten().cloned().collect();
+    for setting in JobSettings::ALL {
+        settings.extend(text(setting.name).map(|value| format!("job.{}={value}", setting.name)));
+    }
+    Selection {
+        job: text("job"),
+        profile: text("profile"),
+        config: text("config").map(PathBuf::from),
+        settings,
+        default_config: PathBuf::from(binary.manifest_dir).join(binary.config),
+    }
+}
+
+fn init_logs() {
+    let filter = std::env::var("FLARE_LOG").unwrap_or_else(|_| "info".to_owned());
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
+    // A program that embeds Flare may have its own logs already.
+    let _ = logs.with_target(false).try_init();
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    Ok(runtime?)
+}
+
+fn run_job(selection: &Selection, binary: Binary, json: bool) -> Result<ExitCode> {
+    let described = describe(selection)?;
+    let summary = runtime()?.block_on(run(described, binary.version))?;
+    if json {
+        println!("{}", serde_json::to_string(&summary).expect("a summary is plain data"));
+    } else {
+        print!("{}", summary.text());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_plan(selection: &Selection, mermaid: bool) -> Result<ExitCode> {
+    let described = describe(selection)?;
+    let plan = plan(&described);
+    print!("{}", if mermaid { plan.mermaid } else { plan.text });
+    Ok(tell(&described.builder.problems))
+}
+
+fn show_config(selection: &Selection, json: bool) -> Result<ExitCode> {
+    let Described { builder, .. } = describe(selection)?;
+    let effective = builder.config.effective();
+    if json {
+        println!("{}", serde_json::to_string_pretty(effective).expect("settings are plain data"));
+    } else {
+        for setting in effective {
+            println!("{} = {}  ({})", setting.key, setting.value, setting.origin);
+        }
+    }
+    Ok(tell(&builder.problems))
+}
+
+/// Problems on standard error; the exit code that they mean.
+fn tell(problems: &Problems) -> ExitCode {
+    for problem in problems.iter() {
+        eprintln!("{problem}");
+    }
+    ExitCode::from(u8::from(!problems.is_empty()))
+}
+
+fn doctor(selection: &Selection, json: bool) -> Result<ExitCode> {
+    let problems = match describe(selection) {
+        Ok(mut described) => runtime()?.block_on(check(&mut described.builder)),
+        Err(error) if json => {
+            println!("{}", serde_json::json!({ "error": error.report() }));
+            return Ok(ExitCode::from(2));
+        }
+        Err(error) => return Err(unreadable(error)),
+    };
+    if json {
+        println!("{}", serde_json::json!({ "problems": problems }));
+        return Ok(ExitCode::from(u8::from(!problems.is_empty())));
+    }
+    if problems.is_empty() {
+        println!("no problems found");
+    }
+    Ok(tell(&problems))
+}
+
+fn unreadable(error: Error) -> Error {
+    error.into_kind(ErrorKind::Config)
+}

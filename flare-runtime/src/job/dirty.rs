@@ -1,0 +1,157 @@
+//! The dirty-data output: a stream for the job's author, or a sink by configuration alone.
+
+use serde::Serialize;
+
+use super::builder::Builder;
+use super::settings::DirtySettings;
+use super::sinks::{open_sink, stage, with_groups};
+use super::sources::Job;
+use super::stream::{BoxedStream, OpenStage};
+use crate::api::{ByteBatch, Encode, RowBatch, SinkFactory, Subtask, encoder};
+use crate::config::{Layer, Literal, Place, Setting, Settings};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Column, DirtyRecord, Meta, RowSchema, Timestamp, to_row};
+use crate::operators::{Relay, SinkSettings};
+use crate::plan::{Build, Graph, OperatorInfo, Role, StageInfo, StageNode, Wiring};
+
+/// Id of the stage that takes dirty records.
+const DIRTY: &str = "dirty";
+
+const COMMON: &[Setting] = &{
+    let sink = with_groups::<{ SinkSettings::ALL.len() + 1 }>(SinkSettings::ALL, &["retry"]);
+    let mut all = [sink[0]; SinkSettings::ALL.len() + 1 + DirtySettings::ALL.len()];
+    let mut index = 0;
+    while index < all.len() {
+        all[index] = if index < sink.len() { sink[index] } else { DirtySettings::ALL[index - sink.len()] };
+        index += 1;
+    }
+    all
+};
+
+impl Job {
+    /// The stream of dirty records, to be routed in code. Without it they go to the sink that the section `dirty` of
+    /// the configuration names, by default the log.
+    ///
+    /// What fails behind this stream cannot be turned aside again: it fails the job.
+    ///
+    /// # Errors
+    /// When it is called twice; use [`Stream::shared`](super::Stream::shared) for several readers.
+    #[track_caller]
+    pub fn dirty(&mut self) -> Result<BoxedStream<DirtyRecord>> {
+        let place = Place::here();
+        let mut builder = self.handle.lock();
+        if builder.dirty_taken {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "`job.dirty()` is called twice; use `.shared()` on the first",
+            ));
+        }
+        builder.dirty_taken = true;
+        let head = builder.named(DIRTY, Role::Transform, place);
+        drop(builder);
+        let info = info(head, "dirty records".to_owned());
+        let build = |wiring: &mut Wiring, downstream| -> Box<dyn Subtask> {
+            Box::new(Relay::new(wiring.input::<DirtyRecord>(), downstream))
+        };
+        let add = |graph: &mut Graph, node: StageNode, reads: &[crate::plan::PortRef]| {
+            let stage = graph.add_stage::<DirtyRecord>(node, reads);
+            graph.dirty_stage = Some(stage);
+            stage
+        };
+        Ok(BoxedStream::from_stage(
+            &self.handle,
+            OpenStage { info, build: Box::new(build), reads: Vec::new(), add },
+        ))
+    }
+}
+
+fn info(head: OperatorInfo, detail: String) -> StageInfo {
+    StageInfo { head, fused: Vec::new(), parallelism: Some(1), detail, behind_dirty: true }
+}
+
+/// Adds the sink that configuration names, unless the job has taken the dirty records itself.
+pub(super) fn add_sink(builder: &mut Builder) {
+    if builder.dirty_taken {
+        let mut section = builder.config.section(DIRTY, None);
+        section.allow(DirtySettings::ALL);
+        section.finish(&mut builder.problems);
+        return;
+    }
+    let place = Place { file: "configuration", line: 0 };
+    let default = Layer::attribute(place, &[("connector", Literal::Text("log"))]);
+    let opened = open_sink(builder, DIRTY, Some(default), SCHEMA, COMMON);
+    let head = builder.named(DIRTY, Role::Sink, place);
+    let detail = opened.as_ref().map(|opened| opened.factory.describe()).unwrap_or_default();
+    let metrics = builder.metrics.clone();
+    let build: Build = match opened.map(|opened| (opened.factory.clone(), opened)) {
+        None => Box::new(|_| unreachable!("a job with problems is not started")),
+        Some((SinkFactory::Bytes(factory), opened)) => {
+            let format = opened.format();
+            let encode =
+                move || -> Box<dyn Encode<DirtyRecord, ByteBatch>> { Box::new(encoder(format, None)) };
+            stage(opened, factory, metrics, encode, ByteBatch::default)
+        }
+        Some((SinkFactory::Rows(factory), opened)) => {
+            let encode = || -> Box<dyn Encode<DirtyRecord, RowBatch>> { Box::new(AsRow) };
+            stage(opened, factory, metrics, encode, || RowBatch::new(SCHEMA))
+        }
+    };
+    let stage = builder.graph.add_stage::<DirtyRecord>(StageNode { info: info(head, detail), build }, &[]);
+    builder.graph.dirty_stage = Some(stage);
+}
+
+macro_rules! row {
+    ($($field:ident: $ty:ty),* $(,)?) => {
+        /// A dirty record as a row: causes are one text, one cause a line.
+        #[derive(Serialize)]
+        struct DirtyRow<'a> { $($field: $ty),* }
+
+        const SCHEMA: RowSchema = RowSchema {
+            columns: &[$(Column { field: stringify!($field), name: stringify!($field), key: false }),*],
+        };
+    };
+}
+
+row! {
+    job: &'a str,
+    stage: &'a str,
+    operator: &'a str,
+    subtask: u32,
+    kind: &'a str,
+    causes: String,
+    split: &'a str,
+    offset: i64,
+    event_time: Option<Timestamp>,
+    rejected_at: Timestamp,
+    attempt: u32,
+    raw: &'a str,
+    raw_base64: bool,
+}
+
+struct AsRow;
+
+impl Encode<DirtyRecord, RowBatch> for AsRow {
+    fn encode(&mut self, record: &DirtyRecord, meta: Meta, batch: &mut RowBatch) -> Result<()> {
+        let DirtyRecord { job, stage, operator, kind, split, raw, .. } = record;
+        let DirtyRecord { subtask, offset, event_time, rejected_at, attempt, raw_base64, .. } = *record;
+        let causes = record.causes.join("\n");
+        let row = DirtyRow {
+            job,
+            stage,
+            operator,
+            subtask,
+            kind,
+            causes,
+            split,
+            offset,
+            event_time,
+            rejected_at,
+            attempt,
+            raw,
+            raw_base64,
+        };
+        batch.rows.push(to_row(&row, &batch.schema)?);
+        batch.metas.push(meta);
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! From a binary and its arguments to a described job.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::builder::{Builder, Handle, Start};
+use super::declare::JobDeclaration;
+use super::declared::Declared;
+use super::dirty;
+use super::registry::built_in;
+use super::settings::{DirtySettings, JobSettings};
+use super::sources::Job;
+use crate::config::{Config, Layer, Literal, Place, Problems, Settings, suggestion};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan;
+
+/// What decides which configuration is read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    /// The job's name; needed only when the binary holds several.
+    pub(crate) job: Option<String>,
+    /// `flare.<profile>.toml` is read above `flare.toml`.
+    pub(crate) profile: Option<String>,
+    /// A configuration file instead of the `flare.toml` found by itself.
+    pub(crate) config: Option<PathBuf>,
+    /// `KEY=VALUE` from the command line.
+    pub(crate) settings: Vec<String>,
+    /// Where the binary's own `flare.toml` lies.
+    pub(crate) default_config: PathBuf,
+}
+
+/// A job that is described and checked as far as that needs nothing outside.
+pub(crate) struct Described {
+    pub(crate) builder: Builder,
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) profile: Option<String>,
+    pub(crate) place: Place,
+}
+
+/// Merges the configuration and describes the job; what is wrong is in the builder's problems.
+///
+/// # Errors
+/// `Config` when there is no such job, or a configuration file cannot be read.
+pub(crate) fn describe(selection: &Selection) -> Result<Described> {
+    let mut problems = Problems::default();
+    let declared = Arc::new(Declared::collect(&mut problems));
+    let job = choose(&declared, selection.job.as_deref())?;
+    let files = files(selection)?;
+    let layers = files.iter().map(|file| Layer::file(file)).collect::<Result<Vec<_>>>()?;
+    let base = files.first().and_then(|file| file.parent()).unwrap_or(Path::new("."));
+    let command_line = Layer::command_line(&selection.settings)?;
+    let mut config = Config::new(base.to_owned(), layers, std::env::vars(), Some(command_line));
+
+    let attribute = attribute(job);
+    let mut section = config.section("job", Some(attribute));
+    let settings = JobSettings::read(&mut section, &mut problems);
+    section.finish(&mut problems);
+    let mut section = config.section("dirty", None);
+    let dirty_settings = DirtySettings::read(&mut section, &mut problems);
+    drop(section);
+    let (Some(settings), Some(dirty)) = (settings, dirty_settings) else {
+        return Err(problems.into_result().expect_err("a setting was missing"));
+    };
+    let start = Start {
+        name: job.name.to_owned(),
+        config,
+        problems,
+        registry: Arc::new(built_in()),
+        declared: Arc::clone(&declared),
+        settings,
+        dirty,
+    };
+    let builder = build(job, start)?;
+    Ok(Described { builder, files, profile: selection.profile.clone(), place: job.place })
+}
+
+fn attribute(job: &JobDeclaration) -> Layer {
+    let arguments: &[(&str, Literal)] = job.arguments;
+    Layer::attribute(job.place, arguments)
+}
+
+/// Runs the user's function and checks what it made.
+fn build(job: &JobDeclaration, start: Start) -> Result<Builder> {
+    let handle = Handle::new(Builder::new(start));
+    let mut description = Job { handle: handle.clone() };
+    let described = (job.describe)(&mut description);
+    drop(description);
+    let Some(mut builder) = handle.into_inner() else {
+        let message = "the job function kept a stream; end every stream before the function returns";
+        return Err(Error::new(ErrorKind::Config, message).with("job", job.name));
+    };
+    if let Err(error) = described {
+        builder.problems.add_error("job", job.place, &error);
+    }
+    dirty::add_sink(&mut builder);
+    builder.graph.connect_dirty();
+    plan::check(&builder.graph, &mut builder.problems);
+    let declared: BTreeSet<String> = builder.declared.sections().collect();
+    let Builder { config, problems, .. } = &mut builder;
+    config.finish(&declared, problems);
+    Ok(builder)
+}
+
+fn choose(declared: &Declared, name: Option<&str>) -> Result<&'static JobDeclaration> {
+    let names = || declared.jobs.iter().map(|job| job.name);
+    let list = || names().collect::<Vec<_>>().join(", ");
+    match (declared.jobs.as_slice(), name) {
+        ([], _) => {
+            let message = "this binary has no job; write `#[flare_job]` on a function";
+            Err(Error::new(ErrorKind::Config, message))
+        }
+        ([only], None) => Ok(only),
+        (_, None) => {
+            let message = "this binary has several jobs; choose one by `--job NAME`";
+            Err(Error::new(ErrorKind::Config, message).with("jobs", list()))
+        }
+        (jobs, Some(name)) => jobs.iter().find(|job| job.name == name).copied().ok_or_else(|| {
+            let message = "this binary has no job of this name";
+            Error::new(ErrorKind::Config, message).with("job", name).with("hint", suggestion(name, names()))
+        }),
+    }
+}
+
+/// The configuration files, lower ones first.
+fn files(selection: &Selection) -> Result<Vec<PathBuf>> {
+    let first = match &selection.config {
+        Some(given) if given.is_dir() => given.join("flare.toml"),
+        Some(given) => given.clone(),
+        None => [PathBuf::from("flare.toml"), selection.default_config.clone()]
+            .into_iter()
+            .find(|path| path.is_file())
+            .unwrap_or_else(|| PathBuf::from("flare.toml")),
+    };
+    let mut files = Vec::new();
+    if first.is_file() {
+        files.push(first.clone());
+    } else if selection.config.is_some() {
+        let message = "the configuration file is not there";
+        return Err(Error::new(ErrorKind::Config, message).with("file", first.display()));
+    }
+    if let Some(profile) = &selection.profile {
+        let stem = first.file_stem().and_then(|stem| stem.to_str()).unwrap_or("flare");
+        let file = first.with_file_name(format!("{stem}.{profile}.toml"));
+        if !file.is_file() {
+            let message = "the profile has no configuration file";
+            let error = Error::new(ErrorKind::Config, message).with("profile", profile);
+            return Err(error.with("file", file.display()));
+        }
+        files.push(file);
+    }
+    Ok(files)
+}

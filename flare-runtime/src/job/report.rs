@@ -1,0 +1,200 @@
+//! What a job says of itself: the environment report at its start, the summary at its end.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::load::Described;
+use crate::api::Figure;
+use crate::engine::Ending;
+use crate::plan::{self, Graph, Role};
+
+/// Versions, host, settings and graph, for the start of a job.
+pub(crate) fn environment(described: &Described, version: &str) -> String {
+    let builder = &described.builder;
+    let mut text = String::new();
+    let _ = writeln!(text, "Flare {} | job {} {version}", env!("CARGO_PKG_VERSION"), builder.name);
+    let host = hostname();
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let (os, arch, pid) = (std::env::consts::OS, std::env::consts::ARCH, std::process::id());
+    let _ = writeln!(text, "host {host} | {os} {arch} | {cpus} cpus | pid {pid}");
+    let files: Vec<_> = described.files.iter().map(|file| file.display().to_string()).collect();
+    let profile = described.profile.as_deref().unwrap_or("-");
+    let files = if files.is_empty() { "-".to_owned() } else { files.join(", ") };
+    let _ = writeln!(text, "profile {profile} | configuration {files}");
+    text.push_str("settings (defaults left out)\n");
+    for setting in builder.config.effective().iter().filter(|setting| setting.origin != "default") {
+        let _ = writeln!(text, "  {} = {}  ({})", setting.key, setting.value, setting.origin);
+    }
+    text.push_str("graph\n");
+    text.push_str(&plan::text(&builder.graph, builder.settings.parallelism));
+    text
+}
+
+fn hostname() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = name.or_else(|| std::env::var("HOSTNAME").ok());
+    name.map_or_else(|| "unknown".to_owned(), |name| name.trim().to_owned())
+}
+
+/// One operator's figures by name.
+pub type OperatorFigures = BTreeMap<String, Figure>;
+
+/// How a run went.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Name of the job.
+    pub job: String,
+    /// `end of input` or `stopped`.
+    pub ending: String,
+    /// How long it ran.
+    pub elapsed: Duration,
+    /// Records that all sources read.
+    pub records_in: u64,
+    /// Records that all sinks wrote, dirty ones left out.
+    pub records_out: u64,
+    /// Records that were turned aside, by `operator stage kind`.
+    pub dirty: BTreeMap<String, u64>,
+    /// Records that were skipped because a strategy says so.
+    pub skipped: u64,
+    /// Checkpoints completed.
+    pub checkpoints: u64,
+    /// What each sink writes to.
+    pub outputs: BTreeMap<String, String>,
+    /// Every operator's figures.
+    pub operators: BTreeMap<String, OperatorFigures>,
+}
+
+/// What a summary needs of the graph, which the run consumes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shape {
+    sources: Vec<String>,
+    sinks: Vec<(String, String)>,
+    dirty: Option<String>,
+}
+
+impl Shape {
+    pub(crate) fn of(graph: &Graph) -> Self {
+        let mut shape = Self::default();
+        for (index, node) in graph.stages.iter().enumerate() {
+            let (id, detail) = (node.info.head.id.to_string(), node.info.detail.clone());
+            match node.info.head.role {
+                _ if graph.dirty_stage == Some(index) => shape.dirty = Some(detail),
+                Role::Source => shape.sources.push(id),
+                Role::Sink => shape.sinks.push((id, detail)),
+                Role::Lookup | Role::Transform => {}
+            }
+        }
+        shape
+    }
+
+    /// Records read and written so far.
+    pub(crate) fn totals(&self, figures: &BTreeMap<(String, String), Figure>) -> (u64, u64, u64) {
+        let read = self.sources.iter().map(|id| count(figures, id, "records_in")).sum();
+        let written = self.sinks.iter().map(|(id, _)| count(figures, id, "records_out")).sum();
+        let dirty = figures
+            .iter()
+            .filter(|((_, name), _)| name.starts_with("dirty."))
+            .map(|(_, figure)| number(figure));
+        (read, written, dirty.sum())
+    }
+}
+
+fn count(figures: &BTreeMap<(String, String), Figure>, operator: &str, name: &str) -> u64 {
+    figures.get(&(operator.to_owned(), name.to_owned())).map_or(0, number)
+}
+
+fn number(figure: &Figure) -> u64 {
+    match figure {
+        Figure::Count(count) => *count,
+        Figure::Level(_) | Figure::Durations(_) => 0,
+    }
+}
+
+impl Summary {
+    pub(crate) fn new(
+        job: String,
+        ending: Ending,
+        elapsed: Duration,
+        checkpoints: u64,
+        shape: &Shape,
+        figures: &BTreeMap<(String, String), Figure>,
+    ) -> Self {
+        let (records_in, records_out, _) = shape.totals(figures);
+        let mut dirty = BTreeMap::new();
+        let mut operators: BTreeMap<String, OperatorFigures> = BTreeMap::new();
+        let mut skipped = 0;
+        for ((operator, name), figure) in figures {
+            operators.entry(operator.clone()).or_default().insert(name.clone(), *figure);
+            if let Some(cause) = name.strip_prefix("dirty.") {
+                dirty.insert(format!("{operator} {}", cause.replace('.', " ")), number(figure));
+            }
+            if name == "skipped" {
+                skipped += number(figure);
+            }
+        }
+        let ending = match ending {
+            Ending::EndOfInput => "end of input",
+            Ending::Stopped => "stopped",
+        };
+        let mut outputs: BTreeMap<String, String> = shape.sinks.iter().cloned().collect();
+        outputs.extend(shape.dirty.clone().map(|detail| ("dirty".to_owned(), detail)));
+        let ending = ending.to_owned();
+        Self {
+            job,
+            ending,
+            elapsed,
+            records_in,
+            records_out,
+            dirty,
+            skipped,
+            checkpoints,
+            outputs,
+            operators,
+        }
+    }
+
+    /// The summary for people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let seconds = self.elapsed.as_secs_f64();
+        let rate = self.records_in as f64 / seconds.max(1e-9);
+        let _ = writeln!(text, "job {} ended: {} after {seconds:.2} s", self.job, self.ending);
+        let _ = writeln!(
+            text,
+            "  in {} | out {} | dirty {} | skipped {} | {rate:.0} records/s | {} checkpoints",
+            self.records_in,
+            self.records_out,
+            self.dirty.values().sum::<u64>(),
+            self.skipped,
+            self.checkpoints
+        );
+        for (operator, figures) in
+            self.operators.iter().filter(|(operator, _)| operator.starts_with("lookup."))
+        {
+            let count = |name: &str| figures.get(name).map_or(0, number);
+            let _ = write!(
+                text,
+                "  {operator}: looked up {}, hits {}, misses {}, rows missing {}, requests {}",
+                count("records_in"),
+                count("cache_hits"),
+                count("cache_misses"),
+                count("rows_missing"),
+                count("requests")
+            );
+            if let Some(Figure::Durations(latency)) = figures.get("request_latency") {
+                let _ = write!(text, ", p50 {:?}, p99 {:?}", latency.p50, latency.p99);
+            }
+            text.push('\n');
+        }
+        for (cause, count) in &self.dirty {
+            let _ = writeln!(text, "  dirty: {cause}: {count}");
+        }
+        for (sink, output) in &self.outputs {
+            let _ = writeln!(text, "  {sink} -> {output}");
+        }
+        text
+    }
+}

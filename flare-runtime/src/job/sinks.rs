@@ -1,0 +1,223 @@
+//! The ends of streams.
+
+use std::any::TypeId;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde::Serialize;
+
+use super::builder::{Builder, Check};
+use super::declare::{Connected, ConnectorDeclaration};
+use super::sources::{attribute, named, no_connector, only};
+use super::stream::{Parts, Stream};
+use crate::api::{
+    Binding, ByteBatch, Capability, CreateSink, Downstream, Encode, Format, Metrics, RowBatch, RowEncoder,
+    Sink, SinkBatch, SinkContext, SinkFactory, Subtask, encoder,
+};
+use crate::config::{Layer, Place, Setting, Settings};
+use crate::error::Result;
+use crate::model::RowSchema;
+use crate::operators::{SinkSettings, SinkSubtask, Step};
+use crate::plan::{Build, Role, StageInfo, StageNode, Wiring};
+use crate::wrappers::{RetrySettings, Retrying};
+
+/// A stream of records that a sink takes.
+#[diagnostic::on_unimplemented(
+    message = "this stream carries `{Self}`, not `{Record}`",
+    label = "the sink takes `{Record}`",
+    note = "map the stream to `{Record}` first, or end it in the sink of `{Self}`"
+)]
+pub trait Carries<Record> {}
+
+impl<T> Carries<T> for T {}
+
+impl<S: Step> Stream<S> {
+    /// Ends the stream in the struct's connector: `#[kafka]`, `#[jdbc]` or `#[files]`, or whatever configuration puts
+    /// in its place.
+    ///
+    /// # Errors
+    /// When the struct has several connectors; name one by [`Stream::sink_named`]. Wrong settings are collected and
+    /// reported together before the job starts.
+    #[track_caller]
+    pub fn sink<T>(self) -> Result<()>
+    where
+        T: Connected + Serialize + Send + 'static,
+        S::Out: Carries<T>,
+    {
+        let place = Place::here();
+        let (declared, registry) = {
+            let builder = self.job().lock();
+            (Arc::clone(&builder.declared), Arc::clone(&builder.registry))
+        };
+        let mut candidates = declared.connectors_of(TypeId::of::<T>());
+        if candidates.len() > 1 {
+            candidates.retain(|candidate| {
+                candidate.connector != "generator"
+                    && registry.get(candidate.connector).is_none_or(|connector| connector.sink.is_some())
+            });
+        }
+        self.end_in::<T>(only::<T>(&candidates, "sink")?, place);
+        Ok(())
+    }
+
+    /// As [`Stream::sink`], by the connector's name, for a struct with several.
+    ///
+    /// # Errors
+    /// When the struct has no connector of that name.
+    #[track_caller]
+    pub fn sink_named<T>(self, name: &str) -> Result<()>
+    where
+        T: Connected + Serialize + Send + 'static,
+        S::Out: Carries<T>,
+    {
+        let place = Place::here();
+        let declared = Arc::clone(&self.job().lock().declared);
+        let declaration = named::<T>(&declared.connectors_of(TypeId::of::<T>()), name)?;
+        self.end_in::<T>(declaration, place);
+        Ok(())
+    }
+
+    fn end_in<T>(self, declaration: &'static ConnectorDeclaration, place: Place)
+    where
+        T: Serialize + Send + 'static,
+        S::Out: Carries<T>,
+    {
+        // `Carries` has one implementation, for the type itself: `S::Out` and `T` are the same, and so are the
+        // channels of the two.
+        let Parts { job, ports, behind_dirty } = self.into_ports(None);
+        let path = format!("sink.{}", declaration.name);
+        let mut builder = job.lock();
+        let head = builder.named(&path, Role::Sink, place);
+        let registry = Arc::clone(&builder.registry);
+        let own = registry.get(declaration.connector).and_then(|connector| connector.sink.as_ref());
+        let own: &[Setting] = own.map_or(&[], |sink| sink.settings());
+        let allowed = |name: &str| COMMON.iter().chain(own).any(|setting| setting.name == name);
+        let attribute = Some(attribute(declaration, allowed));
+        let opened = open_sink(&mut builder, &path, attribute, declaration.schema, COMMON);
+        let detail = opened.as_ref().map(|opened| opened.factory.describe()).unwrap_or_default();
+        let info = StageInfo { head, fused: Vec::new(), parallelism: None, detail, behind_dirty };
+        let build: Build = match opened {
+            Some(opened) => sink_stage::<T>(opened, builder.metrics.clone(), declaration.schema),
+            None => Box::new(|_| unreachable!("a job with problems is not started")),
+        };
+        let mut node = StageNode { info, build };
+        builder.configure(&mut node.info);
+        builder.graph.add_stage::<T>(node, &ports);
+    }
+}
+
+/// The settings that every sink has.
+const COMMON: &[Setting] = &with_groups::<{ SinkSettings::ALL.len() + 1 }>(SinkSettings::ALL, &["retry"]);
+
+/// Settings, and the names of groups that stand beside them in a section.
+pub(super) const fn with_groups<const N: usize>(
+    settings: &[Setting],
+    groups: &[&'static str],
+) -> [Setting; N] {
+    let mut all = [Setting { name: "", ty: "table", default: None, live: false, doc: "" }; N];
+    let mut index = 0;
+    while index < N {
+        if index < settings.len() {
+            all[index] = settings[index];
+        } else {
+            all[index].name = groups[index - settings.len()];
+        }
+        index += 1;
+    }
+    all
+}
+
+/// A sink whose settings are read.
+pub(super) struct OpenSink {
+    pub(super) factory: SinkFactory,
+    settings: SinkSettings,
+    retry: RetrySettings,
+    capability: Capability,
+}
+
+impl OpenSink {
+    /// How a record becomes a payload.
+    pub(super) fn format(&self) -> Format {
+        self.settings.format
+    }
+}
+
+/// Reads the section and asks the connector; `None` with problems noted.
+pub(super) fn open_sink(
+    builder: &mut Builder,
+    path: &str,
+    attribute: Option<Layer>,
+    schema: RowSchema,
+    common: &'static [Setting],
+) -> Option<OpenSink> {
+    let Builder { config, problems, .. } = &mut *builder;
+    let mut section = config.section(path, attribute.clone());
+    let chosen = section.choose_connector();
+    let settings = SinkSettings::read(&mut section, problems);
+    let mut group = section.group("retry");
+    let retry = RetrySettings::read(&mut group, problems);
+    group.finish(problems);
+    let Some((connector, _)) = chosen else {
+        problems.add("missing-setting", format!("{path}.connector"), "the sink has no connector", "name one");
+        return None;
+    };
+    let registry = Arc::clone(&builder.registry);
+    let Some(sink) = registry.get(&connector).and_then(|known| known.sink.as_ref()) else {
+        no_connector(builder, path, &connector, "sink");
+        return None;
+    };
+    let binding = Binding { section: path.to_owned(), attribute, schema };
+    let factory = sink.open(&mut builder.opening(&binding, common))?;
+    builder.checks.push(Check::Sink(factory.clone(), path.to_owned()));
+    Some(OpenSink { factory, settings: settings?, retry: retry?, capability: sink.capability() })
+}
+
+/// The code of a sink's stage.
+fn sink_stage<T: Serialize + Send + 'static>(opened: OpenSink, metrics: Metrics, schema: RowSchema) -> Build {
+    let format = opened.settings.format;
+    match opened.factory.clone() {
+        SinkFactory::Bytes(factory) => {
+            let encode = move || -> Box<dyn Encode<T, ByteBatch>> { Box::new(encoder(format, Some(schema))) };
+            stage(opened, factory, metrics, encode, ByteBatch::default)
+        }
+        SinkFactory::Rows(factory) => {
+            let encode = || -> Box<dyn Encode<T, RowBatch>> { Box::new(RowEncoder) };
+            stage(opened, factory, metrics, encode, move || RowBatch::new(schema))
+        }
+    }
+}
+
+/// As [`sink_stage`], for one shape of batches.
+pub(super) fn stage<T: Serialize + Send + 'static, B: SinkBatch + 'static>(
+    opened: OpenSink,
+    factory: Arc<dyn CreateSink<B>>,
+    metrics: Metrics,
+    encode: impl Fn() -> Box<dyn Encode<T, B>> + Send + 'static,
+    buffer: impl Fn() -> B + Send + 'static,
+) -> Build {
+    let OpenSink { settings, retry, capability, .. } = opened;
+    Box::new(move |wiring: &mut Wiring| -> Box<dyn Subtask> {
+        let cx = SinkContext {
+            operator: wiring.subtask.operator.clone(),
+            index: wiring.subtask.index,
+            parallelism: wiring.parallelism,
+            metrics: metrics.clone(),
+        };
+        let retries = metrics.counter(&cx.operator.0, "retries");
+        let (factory, retry) = (Arc::clone(&factory), retry.clone());
+        let make: BoxFuture<'static, Result<Box<dyn Sink<B>>>> = Box::pin(async move {
+            let sink = factory.create(cx).await?;
+            Ok(Box::new(Retrying::new(sink, retry, capability.atomic_batches, retries)) as Box<dyn Sink<B>>)
+        });
+        Box::new(SinkSubtask {
+            input: wiring.input::<T>(),
+            make,
+            encode: encode(),
+            buffer: buffer(),
+            batch: settings.batch.unwrap_or(capability.batch),
+            settings: settings.clone(),
+            downstream: Downstream::nowhere(wiring.context()),
+            raw: |record| serde_json::to_vec(record).unwrap_or_default(),
+        })
+    })
+}

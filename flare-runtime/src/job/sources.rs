@@ -1,0 +1,291 @@
+//! The beginnings of streams.
+
+use std::any::TypeId;
+use std::future::Future;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use super::builder::{Builder, Check, Handle};
+use super::declare::{Connected, ConnectorDeclaration, EventTimeOf, Generate};
+use super::stream::{BoxedStream, OpenStage};
+use crate::api::{Binding, CreateSource, Opening, Source, SourceContext, Subtask, decoder};
+use crate::config::{Layer, Literal, Place, Settings, suggestion};
+use crate::connectors::generator::{GeneratorSettings, GeneratorSource};
+use crate::connectors::memory::Values;
+use crate::error::{Error, ErrorKind, Result};
+use crate::operators::{Decoding, SourceSettings, SourceSubtask, TypedParts};
+use crate::plan::{Graph, OperatorInfo, Role, StageInfo, Wiring};
+
+/// A job while it is described: where streams begin.
+pub struct Job {
+    pub(crate) handle: Handle,
+}
+
+/// Makes a source's typed reader for one subtask.
+type MakeSource<T> = Arc<dyn Fn(SourceContext) -> Making<T> + Send + Sync>;
+type Making<T> = futures::future::BoxFuture<'static, Result<Box<dyn Source<T>>>>;
+
+impl Job {
+    /// Name of the job.
+    pub fn name(&self) -> String {
+        self.handle.lock().name.clone()
+    }
+
+    /// The stream of the struct's connector: `#[kafka]`, `#[files]` or `#[generator]`, or whatever configuration
+    /// puts in its place.
+    ///
+    /// # Errors
+    /// When the struct has several connectors; name one by [`Job::source_named`]. Wrong settings are collected and
+    /// reported together before the job starts.
+    #[track_caller]
+    pub fn source<T: Connected + DeserializeOwned + Send + 'static>(&mut self) -> Result<BoxedStream<T>> {
+        let declared = Arc::clone(&self.handle.lock().declared);
+        let mut candidates = declared.connectors_of(TypeId::of::<T>());
+        if candidates.len() > 1 {
+            let registry = Arc::clone(&self.handle.lock().registry);
+            candidates.retain(|candidate| {
+                candidate.connector == "generator"
+                    || registry.get(candidate.connector).is_none_or(|connector| connector.source.is_some())
+            });
+        }
+        let declaration = only::<T>(&candidates, "source")?;
+        self.open_source(declaration, Place::here())
+    }
+
+    /// As [`Job::source`], by the connector's name, for a struct with several.
+    ///
+    /// # Errors
+    /// When the struct has no connector of that name.
+    #[track_caller]
+    pub fn source_named<T: Connected + DeserializeOwned + Send + 'static>(
+        &mut self,
+        name: &str,
+    ) -> Result<BoxedStream<T>> {
+        let declared = Arc::clone(&self.handle.lock().declared);
+        let declaration = named::<T>(&declared.connectors_of(TypeId::of::<T>()), name)?;
+        self.open_source(declaration, Place::here())
+    }
+
+    /// A stream of these records, for tests and small inputs.
+    #[track_caller]
+    pub fn values<T: Clone + Send + Sync + 'static>(&mut self, name: &str, values: Vec<T>) -> BoxedStream<T> {
+        let values = Arc::new(values);
+        let stream = self.source_with(name, move |cx| {
+            let source = Values::new(Arc::clone(&values), cx.index, cx.parallelism);
+            async move { Ok(source) }
+        });
+        stream.parallelism(1)
+    }
+
+    /// A stream of a source of the user's own; `make` makes it for each subtask.
+    #[track_caller]
+    pub fn source_with<T, R, F, M>(&mut self, name: &str, make: F) -> BoxedStream<T>
+    where
+        T: Send + 'static,
+        R: Source<T> + 'static,
+        F: Fn(SourceContext) -> M + Send + Sync + 'static,
+        M: Future<Output = Result<R>> + Send + 'static,
+    {
+        let place = Place::here();
+        let make: MakeSource<T> = Arc::new(move |cx| {
+            let making = make(cx);
+            Box::pin(async move { Ok(Box::new(making.await?) as Box<dyn Source<T>>) })
+        });
+        let mut builder = self.handle.lock();
+        let path = format!("source.{name}");
+        let Builder { config, problems, .. } = &mut *builder;
+        let mut section = config.section(&path, None);
+        let settings = SourceSettings::read(&mut section, problems);
+        section.finish(problems);
+        let head = builder.named(&path, Role::Source, place);
+        drop(builder);
+        self.start(head, "own source".to_owned(), make, settings, None)
+    }
+
+    fn open_source<T: DeserializeOwned + Send + 'static>(
+        &mut self,
+        declaration: &'static ConnectorDeclaration,
+        place: Place,
+    ) -> Result<BoxedStream<T>> {
+        let path = format!("source.{}", declaration.name);
+        let mut builder = self.handle.lock();
+        let head = builder.named(&path, Role::Source, place);
+        let Some(opened) = open::<T>(&mut builder, declaration, &path) else {
+            // The problem is noted, and the job will not start; the description goes on to find further ones.
+            let broken: MakeSource<T> = Arc::new(|_| {
+                Box::pin(async { Err(Error::new(ErrorKind::Config, "the source has no valid settings")) })
+            });
+            drop(builder);
+            return Ok(self.start(head, String::new(), broken, None, None));
+        };
+        drop(builder);
+        Ok(self.start(head, opened.detail, opened.make, Some(opened.settings), opened.event_time))
+    }
+
+    fn start<T: Send + 'static>(
+        &self,
+        head: OperatorInfo,
+        detail: String,
+        make: MakeSource<T>,
+        settings: Option<SourceSettings>,
+        event_time: Option<EventTimeOf<T>>,
+    ) -> BoxedStream<T> {
+        let handle = self.handle.clone();
+        let (metrics, splits) = {
+            let builder = handle.lock();
+            (builder.metrics.clone(), builder.splits.clone())
+        };
+        let build = move |wiring: &mut Wiring, downstream| -> Box<dyn Subtask> {
+            let cx = SourceContext {
+                operator: wiring.subtask.operator.clone(),
+                index: wiring.subtask.index,
+                parallelism: wiring.parallelism,
+                splits: splits.clone(),
+                metrics: metrics.clone(),
+            };
+            let settings = settings.clone().expect("a job with problems is not started");
+            let parts = TypedParts { make: make(cx), settings, event_time };
+            Box::new(SourceSubtask::new(parts, downstream))
+        };
+        let info = StageInfo { head, fused: Vec::new(), parallelism: None, detail, behind_dirty: false };
+        // A source reads no ports, so the type of its input does not matter.
+        let add = Graph::add_stage::<T>;
+        BoxedStream::from_stage(&handle, OpenStage { info, build: Box::new(build), reads: Vec::new(), add })
+    }
+}
+
+struct Opened<T> {
+    detail: String,
+    make: MakeSource<T>,
+    settings: SourceSettings,
+    event_time: Option<EventTimeOf<T>>,
+}
+
+/// Reads the section and asks the connector; `None` with problems noted.
+fn open<T: DeserializeOwned + Send + 'static>(
+    builder: &mut Builder,
+    declaration: &'static ConnectorDeclaration,
+    path: &str,
+) -> Option<Opened<T>> {
+    let registry = Arc::clone(&builder.registry);
+    let own = registry.get(declaration.connector).and_then(|connector| connector.source.as_ref());
+    let own = own.map_or(GeneratorSettings::ALL, |source| source.settings());
+    let allowed = |name: &str| SourceSettings::ALL.iter().chain(own).any(|setting| setting.name == name);
+    let attribute = Some(attribute(declaration, allowed));
+    let Builder { config, problems, .. } = &mut *builder;
+    let mut section = config.section(path, attribute.clone());
+    let (connector, _) = section.choose_connector()?;
+    let settings = SourceSettings::read(&mut section, problems);
+    let event_time = declaration
+        .event_time
+        .map(|erased| *erased().downcast::<EventTimeOf<T>>().expect("the macro emits the struct's own type"));
+    if connector == "generator" {
+        let own = GeneratorSettings::read(&mut section, problems);
+        section.finish(problems);
+        let Some(generate) = declaration.generate else {
+            let message = format!("`{}` has no generator", declaration.type_name);
+            let remedy = "write `#[generator(with = …)]` on the struct, or choose another connector";
+            problems.add("no-generator", path, message, remedy);
+            return None;
+        };
+        let generate = *generate().downcast::<Generate<T>>().expect("the macro emits the struct's own type");
+        let own = own?;
+        let detail = own.describe();
+        let make: MakeSource<T> = Arc::new(move |cx| {
+            let source = GeneratorSource::new(generate, &own, cx.index, cx.parallelism);
+            Box::pin(async move { Ok(Box::new(source) as Box<dyn Source<T>>) })
+        });
+        return Some(Opened { detail, make, settings: settings?, event_time });
+    }
+    let found = registry.get(&connector).and_then(|known| known.source.as_ref());
+    let Some(source) = found else {
+        no_connector(builder, path, &connector, "source");
+        return None;
+    };
+    let binding = Binding { section: path.to_owned(), attribute, schema: declaration.schema };
+    let source = source.open(&mut builder.opening(&binding, SourceSettings::ALL));
+    let source: Arc<dyn CreateSource> = Arc::from(source?);
+    builder.checks.push(Check::Source(Arc::clone(&source), path.to_owned()));
+    let settings = settings?;
+    let (detail, format) = (source.describe(), settings.format);
+    let make: MakeSource<T> = Arc::new(move |cx| {
+        let source = Arc::clone(&source);
+        Box::pin(async move {
+            let reader = source.create(cx).await?;
+            Ok(Box::new(Decoding::new(reader, decoder(format))) as Box<dyn Source<T>>)
+        })
+    });
+    Some(Opened { detail, make, settings, event_time })
+}
+
+impl Builder {
+    pub(super) fn opening<'a>(
+        &'a mut self,
+        binding: &'a Binding,
+        common: &'static [crate::config::Setting],
+    ) -> Opening<'a> {
+        let Self { name, config, resources, problems, .. } = self;
+        Opening { binding, job: name, config, resources, problems, common }
+    }
+}
+
+/// The attribute's arguments that concern this role, with its connector.
+pub(super) fn attribute(declaration: &ConnectorDeclaration, allowed: impl Fn(&str) -> bool) -> Layer {
+    let connector = ("connector", Literal::Text(declaration.connector));
+    let arguments = declaration.arguments.iter().copied().filter(|(name, _)| allowed(name));
+    let all: Vec<_> = std::iter::once(connector).chain(arguments).collect();
+    Layer::attribute(declaration.place, &all)
+}
+
+/// Notes that the chosen connector cannot be had, and why.
+pub(super) fn no_connector(builder: &mut Builder, path: &str, connector: &str, role: &str) {
+    let place = format!("{path}.connector");
+    let problems = &mut builder.problems;
+    if let Some(feature) = builder.registry.missing_feature(connector) {
+        let message = format!("the connector `{connector}` is not in this build");
+        let remedy = format!("build with the feature `{feature}`: `cargo run --features {feature}`");
+        problems.add("missing-feature", place, message, remedy);
+    } else if builder.registry.get(connector).is_some() {
+        let message = format!("the connector `{connector}` offers no {role}");
+        problems.add("unsupported", place, message, "choose another connector");
+    } else {
+        let message = format!("there is no connector `{connector}`");
+        let remedy = suggestion(connector, builder.registry.names());
+        problems.add("unknown-connector", place, message, remedy);
+    }
+}
+
+/// The one connector that fits a role.
+pub(super) fn only<T>(
+    candidates: &[&'static ConnectorDeclaration],
+    role: &str,
+) -> Result<&'static ConnectorDeclaration> {
+    match candidates {
+        [one] => Ok(one),
+        [] => Err(Error::new(ErrorKind::Config, format!("the struct has no connector that can be a {role}"))
+            .with("struct", std::any::type_name::<T>())),
+        several => {
+            let names: Vec<_> = several.iter().map(|candidate| candidate.name).collect();
+            let message =
+                format!("the struct has several connectors; name one by `{role}_named::<…>(\"…\")`");
+            let error = Error::new(ErrorKind::Config, message).with("struct", std::any::type_name::<T>());
+            Err(error.with("connectors", names.join(", ")))
+        }
+    }
+}
+
+/// The connector of that name.
+pub(super) fn named<T>(
+    candidates: &[&'static ConnectorDeclaration],
+    name: &str,
+) -> Result<&'static ConnectorDeclaration> {
+    let found = candidates.iter().find(|candidate| candidate.name == name).copied();
+    found.ok_or_else(|| {
+        let message = "the struct has no connector of this name";
+        let error = Error::new(ErrorKind::Config, message).with("struct", std::any::type_name::<T>());
+        error
+            .with("name", name)
+            .with("hint", suggestion(name, candidates.iter().map(|candidate| candidate.name)))
+    })
+}

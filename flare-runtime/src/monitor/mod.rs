@@ -1,0 +1,5 @@
+//! What a running job shows.
+
+mod progress;
+
+pub use progress::{Progress, Totals};
