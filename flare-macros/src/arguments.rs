@@ -4,11 +4,11 @@
 
 use darling::error::Accumulator;
 use darling::{Error, FromMeta, Result};
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::discouraged::Speculative;
 use syn::parse::{ParseStream, Parser};
-use syn::{Lit, Meta, Token};
+use syn::{Ident, Lit, Meta, Path, Token};
 
 use crate::values::{error, name};
 
@@ -184,7 +184,11 @@ fn split(tokens: TokenStream, errors: &mut Accumulator) -> Vec<Meta> {
                     input.advance_to(&ahead);
                     metas.push(meta);
                 }
-                Err(_) => errors.push(skip_broken(input)?),
+                // A name without its value is left to the argument, which knows an example.
+                Err(_) => match skip_broken(input)? {
+                    Ok(name) => metas.push(Meta::Path(name)),
+                    Err(error) => errors.push(error),
+                },
             }
             if input.parse::<Option<Token![,]>>()?.is_none() && !input.is_empty() {
                 errors.push(Error::from(input.error("a comma is missing before this argument")));
@@ -198,20 +202,20 @@ fn split(tokens: TokenStream, errors: &mut Accumulator) -> Vec<Meta> {
     metas
 }
 
-/// Moves past what is no argument, up to the next comma.
-fn skip_broken(input: ParseStream<'_>) -> syn::Result<Error> {
-    let start = input.cursor();
-    let message = if input.peek(Lit) {
-        "this value has no name; write `name = value`".to_owned()
-    } else if input.peek(syn::Ident) && input.peek2(Token![=]) {
-        let name: Ident = input.parse()?;
-        format!("`{name}` needs a value after the `=`")
+/// Moves past what is no argument, up to the next comma; gives the name if there is one.
+fn skip_broken(input: ParseStream<'_>) -> syn::Result<Result<Path>> {
+    let broken = if input.peek(Ident) && input.peek2(Token![=]) {
+        Ok(input.parse::<Ident>()?.into())
     } else {
-        "this is no argument; write `name = value`".to_owned()
+        let place = input.cursor().token_tree().map(|(token, _)| token);
+        let message = match input.peek(Lit) {
+            true => "this value has no name; write `name = value`",
+            false => "this is no argument; write `name = value`",
+        };
+        Err(error(&place, message))
     };
-    let place: TokenStream = start.token_tree().map(|(token, _)| token).into_iter().collect();
     while !input.is_empty() && !input.peek(Token![,]) {
         input.parse::<TokenTree>()?;
     }
-    Ok(error(&place, message))
+    Ok(broken)
 }

@@ -98,10 +98,10 @@ fn parse(args: TokenStream, errors: &mut Accumulator) -> Written {
 fn check(written: Written, record: Option<Record>, errors: &mut Accumulator) -> Option<Connector> {
     let event_time = written.source.check(record.as_ref(), errors);
     let Written { start, start_timestamp, start_offsets, end, end_timestamp, end_offsets, .. } = &written;
-    check_pair(start, Start::Timestamp, start_timestamp, &START_TIMESTAMP, errors);
-    check_pair(start, Start::Offsets, start_offsets, &START_OFFSETS, errors);
-    check_pair(end, End::Timestamp, end_timestamp, &END_TIMESTAMP, errors);
-    check_pair(end, End::Offsets, end_offsets, &END_OFFSETS, errors);
+    errors.extend(check_pair(start, Start::Timestamp, start_timestamp, &START_TIMESTAMP));
+    errors.extend(check_pair(start, Start::Offsets, start_offsets, &START_OFFSETS));
+    errors.extend(check_pair(end, End::Timestamp, end_timestamp, &END_TIMESTAMP));
+    errors.extend(check_pair(end, End::Offsets, end_offsets, &END_OFFSETS));
     Some(Connector {
         kind: "kafka",
         record: record?,
@@ -133,24 +133,23 @@ fn check_pair<C: PartialEq, D>(
     wanted: C,
     detail: &Option<Argument<D>>,
     pair: &Pair,
-    errors: &mut Accumulator,
-) {
+) -> Option<Error> {
     let chosen = match choice {
         // A choice that cannot be read may have been the right one.
-        Some(Argument { value: None, .. }) => return,
+        Some(Argument { value: None, .. }) => return None,
         Some(Argument { value: Some(value), .. }) => *value == wanted,
         None => false,
     };
     match (choice, detail) {
         (Some(choice), None) if chosen => {
-            errors.push(error(&choice.name, format!("`{}` needs `{}`", pair.choice, pair.detail)));
+            Some(error(&choice.name, format!("`{}` needs `{}`", pair.choice, pair.detail)))
         }
         (_, Some(detail)) if !chosen => {
             let message =
                 format!("`{}` counts only with `{}`; add that or remove this", detail.name, pair.choice);
-            errors.push(error(&detail.name, message));
+            Some(error(&detail.name, message))
         }
-        _ => {}
+        _ => None,
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Record {
     pub(crate) ident: Ident,
     /// All its fields in order.
     pub(crate) fields: Vec<Field>,
+    /// Another `#[async_lookup]` below.
+    pub(crate) lookup_below: Option<Path>,
 }
 
 /// One field.
@@ -78,7 +80,7 @@ impl Record {
                 cfgs: field.attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect(),
             });
         }
-        Ok(Self { ident: item.ident.clone(), fields: read })
+        Ok(Self { ident: item.ident.clone(), fields: read, lookup_below: lookup(&item.attrs) })
     }
 
     /// The fields with `#[key]`.
@@ -134,6 +136,10 @@ pub(crate) fn last_connected(item: TokenStream) -> Option<Ident> {
     (last && item.generics.params.is_empty()).then_some(item.ident)
 }
 
+fn lookup(attrs: &[Attribute]) -> Option<Path> {
+    attrs.iter().map(Attribute::path).find(|path| ends_with(path, &["async_lookup"])).cloned()
+}
+
 /// Whether no attribute of Flare stands below.
 fn is_last(attrs: &[Attribute]) -> bool {
     let flare =
@@ -146,7 +152,9 @@ fn derives_from_row(attrs: &[Attribute]) -> bool {
     let paths = derives
         .filter_map(|attr| attr.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated).ok())
         .flatten();
-    paths.into_iter().any(|path| ends_with(&path, &["FromRow"]))
+    // `sqlx::FromRow` and the like are not ours.
+    let ours = |path: &Path| path.segments.len() == 1 || path.segments[0].ident == "flare";
+    paths.into_iter().any(|path| ours(&path) && ends_with(&path, &["FromRow"]))
 }
 
 fn ends_with(path: &Path, names: &[&str]) -> bool {

@@ -48,7 +48,7 @@ pub use flare_macros::jdbc;
 pub use flare_macros::kafka;
 
 pub use flare_runtime::error::{BoxError, Error, ErrorKind, Result};
-pub use flare_runtime::job::{BoxedStream, Job, Shared, Stream, Summary};
+pub use flare_runtime::job::{BoxedStream, Job, Runner, Shared, Stream, Summary};
 pub use flare_runtime::model::{DirtyRecord, FromRow, FromValue, IntoValue, Row, Secret, Timestamp, Value};
 pub use flare_runtime::operators::Routed;
 

@@ -36,6 +36,9 @@ pub(super) enum Fallback {
 pub(super) fn check(written: Written, record: Option<Record>, errors: &mut Accumulator) -> Option<Lookup> {
     if let Some(record) = &record {
         check_key(record, errors);
+        if let Some(below) = &record.lookup_below {
+            errors.push(error(below, "a struct is one lookup; remove one of the two `#[async_lookup]`"));
+        }
     }
     check_query(&written, record.as_ref(), errors);
     check_refresh(&written, errors);

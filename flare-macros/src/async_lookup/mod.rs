@@ -36,6 +36,8 @@ fn row(item: TokenStream) -> Option<TokenStream> {
     let mut reported_elsewhere = Error::accumulator();
     let record = Record::parse(OWNER, item, &mut reported_elsewhere);
     drop(reported_elsewhere.into_inner());
-    let record = record.filter(|record| (1..=check::MOST_KEYS).contains(&record.keys().count()))?;
-    Some(expand::row(&record))
+    let valid = |record: &Record| {
+        record.lookup_below.is_none() && (1..=check::MOST_KEYS).contains(&record.keys().count())
+    };
+    record.filter(valid).map(|record| expand::row(&record))
 }

@@ -8,7 +8,7 @@ use super::settings::{DirtySettings, JobSettings, OperatorSettings};
 use crate::api::{Metrics, Registry, Resources};
 use crate::config::{Config, Place, Problems, Settings};
 use crate::model::{OperatorId, Splits};
-use crate::plan::{Graph, OpenEnd, OperatorInfo, Role, StageInfo, StageNode};
+use crate::plan::{Graph, OpenEnd, OperatorInfo, Role, StageInfo};
 
 /// What a job and its streams share while it is described.
 pub(crate) struct Builder {
@@ -152,19 +152,5 @@ impl Builder {
             let message = "a stage needs at least one subtask";
             self.problems.add("bad-value", format!("{path}.parallelism"), message, "write at least 1");
         }
-    }
-
-    /// Number of subtasks of a stage.
-    pub(crate) fn parallelism(&self, own: Option<usize>) -> usize {
-        own.unwrap_or(self.settings.parallelism).max(1)
-    }
-
-    /// Adds a stage that reads nothing but what `reads` says.
-    pub(crate) fn add<T: Send + 'static>(
-        &mut self,
-        node: StageNode,
-        reads: &[crate::plan::PortRef],
-    ) -> usize {
-        self.graph.add_stage::<T>(node, reads)
     }
 }

@@ -1,15 +1,20 @@
 //! The command line of a job's binary: `run`, `plan`, `config`, `doctor`.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use tokio::sync::watch;
 
 use super::load::{Described, Selection, describe};
-use super::run::{check, plan, run};
+use super::report::environment;
+use super::run::{Running, check, check_all, plan};
 use super::settings::JobSettings;
 use crate::config::{Problems, Setting, Settings};
 use crate::error::{Error, ErrorKind, Result};
+use crate::monitor::Progress;
 
 /// What `flare::main!()` knows of the binary.
 #[derive(Clone, Copy, Debug)]
@@ -101,13 +106,14 @@ fn selection(binary: Binary, matches: &ArgMatches) -> Selection {
         config: text("config").map(PathBuf::from),
         settings,
         default_config: PathBuf::from(binary.manifest_dir).join(binary.config),
+        environment: std::env::vars().collect(),
     }
 }
 
 fn init_logs() {
     let filter = std::env::var("FLARE_LOG").unwrap_or_else(|_| "info".to_owned());
     let filter = tracing_subscriber::EnvFilter::new(filter);
-    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let ansi = std::io::stderr().is_terminal();
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
     // A program that embeds Flare may have its own logs already.
     let _ = logs.with_target(false).try_init();
@@ -118,9 +124,50 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(runtime?)
 }
 
+/// A live line on a terminal; nothing of the kind in a pipe.
+fn progress(running: &Running) -> Option<Progress> {
+    if !std::io::stderr().is_terminal() {
+        return None;
+    }
+    Some(Progress::start(Duration::from_millis(200), running.totals()))
+}
+
+/// Becomes true at the first Ctrl-C or SIGTERM; the second one ends the process.
+fn stop_signal() -> Result<watch::Receiver<bool>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let no_signals = |error| Error::new(ErrorKind::Failed, "signals cannot be heard").caused_by(error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        for ending in [false, true] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if ending {
+                tracing::warn!("stopped at once; the last checkpoint stands");
+                std::process::exit(130);
+            }
+            tracing::info!("stopping: sources end, the rest drains; once more to stop at once");
+            sender.send_replace(true);
+        }
+    });
+    Ok(receiver)
+}
+
 fn run_job(selection: &Selection, binary: Binary, json: bool) -> Result<ExitCode> {
     let described = describe(selection)?;
-    let summary = runtime()?.block_on(run(described, binary.version))?;
+    let summary = runtime()?.block_on(async {
+        let mut described = described;
+        check_all(&mut described.builder).await?;
+        eprint!("{}", environment(&described, binary.version));
+        let running = Running::new(described.builder);
+        let progress = progress(&running);
+        let summary = running.run(stop_signal()?).await;
+        drop(progress);
+        summary
+    })?;
     if json {
         println!("{}", serde_json::to_string(&summary).expect("a summary is plain data"));
     } else {

@@ -28,6 +28,23 @@ pub(crate) struct Selection {
     pub(crate) settings: Vec<String>,
     /// Where the binary's own `flare.toml` lies.
     pub(crate) default_config: PathBuf,
+    /// The variables of the environment; those that begin with `FLARE_` are settings.
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+/// A job to be described: one that `#[flare_job]` declares, or a function at hand.
+pub(crate) struct Subject {
+    pub(crate) name: String,
+    pub(crate) place: Place,
+    pub(crate) arguments: &'static [(&'static str, Literal)],
+    pub(crate) describe: Box<dyn FnOnce(&mut Job) -> Result<()>>,
+}
+
+impl From<&'static JobDeclaration> for Subject {
+    fn from(job: &'static JobDeclaration) -> Self {
+        let describe = Box::new(job.describe);
+        Self { name: job.name.to_owned(), place: job.place, arguments: job.arguments, describe }
+    }
 }
 
 /// A job that is described and checked as far as that needs nothing outside.
@@ -35,53 +52,53 @@ pub(crate) struct Described {
     pub(crate) builder: Builder,
     pub(crate) files: Vec<PathBuf>,
     pub(crate) profile: Option<String>,
-    pub(crate) place: Place,
+}
+
+/// Describes the declared job that `selection` names.
+///
+/// # Errors
+/// As [`describe_subject`], and when there is no such job.
+pub(crate) fn describe(selection: &Selection) -> Result<Described> {
+    let mut problems = Problems::default();
+    let declared = Declared::collect(&mut problems);
+    let job = choose(&declared, selection.job.as_deref())?;
+    describe_subject(job.into(), selection)
 }
 
 /// Merges the configuration and describes the job; what is wrong is in the builder's problems.
 ///
 /// # Errors
-/// `Config` when there is no such job, or a configuration file cannot be read.
-pub(crate) fn describe(selection: &Selection) -> Result<Described> {
+/// `Config` when a configuration file cannot be read, or a setting of the job itself is wrong.
+pub(crate) fn describe_subject(job: Subject, selection: &Selection) -> Result<Described> {
     let mut problems = Problems::default();
     let declared = Arc::new(Declared::collect(&mut problems));
-    let job = choose(&declared, selection.job.as_deref())?;
     let files = files(selection)?;
-    let layers = files.iter().map(|file| Layer::file(file)).collect::<Result<Vec<_>>>()?;
-    let base = files.first().and_then(|file| file.parent()).unwrap_or(Path::new("."));
-    let command_line = Layer::command_line(&selection.settings)?;
-    let mut config = Config::new(base.to_owned(), layers, std::env::vars(), Some(command_line));
-
-    let attribute = attribute(job);
-    let mut section = config.section("job", Some(attribute));
+    let mut config = merge(selection, &files)?;
+    let mut section = config.section("job", Some(Layer::attribute(job.place, job.arguments)));
     let settings = JobSettings::read(&mut section, &mut problems);
     section.finish(&mut problems);
     let mut section = config.section("dirty", None);
-    let dirty_settings = DirtySettings::read(&mut section, &mut problems);
+    let dirty = DirtySettings::read(&mut section, &mut problems);
     drop(section);
-    let (Some(settings), Some(dirty)) = (settings, dirty_settings) else {
+    let (Some(settings), Some(dirty)) = (settings, dirty) else {
         return Err(problems.into_result().expect_err("a setting was missing"));
     };
-    let start = Start {
-        name: job.name.to_owned(),
-        config,
-        problems,
-        registry: Arc::new(built_in()),
-        declared: Arc::clone(&declared),
-        settings,
-        dirty,
-    };
+    let (name, registry) = (job.name.clone(), Arc::new(built_in()));
+    let start = Start { name, config, problems, registry, declared, settings, dirty };
     let builder = build(job, start)?;
-    Ok(Described { builder, files, profile: selection.profile.clone(), place: job.place })
+    Ok(Described { builder, files, profile: selection.profile.clone() })
 }
 
-fn attribute(job: &JobDeclaration) -> Layer {
-    let arguments: &[(&str, Literal)] = job.arguments;
-    Layer::attribute(job.place, arguments)
+fn merge(selection: &Selection, files: &[PathBuf]) -> Result<Config> {
+    let layers = files.iter().map(|file| Layer::file(file)).collect::<Result<Vec<_>>>()?;
+    let base = files.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
+    let command_line = Layer::command_line(&selection.settings)?;
+    let environment = selection.environment.iter().cloned();
+    Ok(Config::new(base.to_owned(), layers, environment, Some(command_line)))
 }
 
 /// Runs the user's function and checks what it made.
-fn build(job: &JobDeclaration, start: Start) -> Result<Builder> {
+fn build(job: Subject, start: Start) -> Result<Builder> {
     let handle = Handle::new(Builder::new(start));
     let mut description = Job { handle: handle.clone() };
     let described = (job.describe)(&mut description);

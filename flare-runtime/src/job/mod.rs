@@ -9,6 +9,7 @@ mod lookups;
 mod registry;
 mod report;
 mod run;
+mod runner;
 mod settings;
 mod sinks;
 mod sources;
@@ -17,7 +18,8 @@ mod stream;
 pub mod declare;
 
 pub use cli::{Binary, main};
-pub use run::{Plan, Summary};
+pub use report::{OperatorFigures, Summary};
+pub use runner::Runner;
 pub use settings::{DirtySettings, JobSettings, OperatorSettings};
 pub use sinks::Carries;
 pub use sources::Job;

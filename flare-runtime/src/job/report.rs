@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::load::Described;
 use crate::api::Figure;
-use crate::engine::Ending;
+use crate::engine::{Ending, Outcome};
+use crate::monitor::Totals;
 use crate::plan::{self, Graph, Role};
 
 /// Versions, host, settings and graph, for the start of a job.
@@ -91,14 +92,14 @@ impl Shape {
     }
 
     /// Records read and written so far.
-    pub(crate) fn totals(&self, figures: &BTreeMap<(String, String), Figure>) -> (u64, u64, u64) {
+    pub(crate) fn totals(&self, figures: &BTreeMap<(String, String), Figure>) -> Totals {
         let read = self.sources.iter().map(|id| count(figures, id, "records_in")).sum();
         let written = self.sinks.iter().map(|(id, _)| count(figures, id, "records_out")).sum();
         let dirty = figures
             .iter()
             .filter(|((_, name), _)| name.starts_with("dirty."))
             .map(|(_, figure)| number(figure));
-        (read, written, dirty.sum())
+        Totals { read, written, dirty: dirty.sum() }
     }
 }
 
@@ -116,13 +117,12 @@ fn number(figure: &Figure) -> u64 {
 impl Summary {
     pub(crate) fn new(
         job: String,
-        ending: Ending,
+        outcome: Outcome,
         elapsed: Duration,
-        checkpoints: u64,
         shape: &Shape,
         figures: &BTreeMap<(String, String), Figure>,
     ) -> Self {
-        let (records_in, records_out, _) = shape.totals(figures);
+        let totals = shape.totals(figures);
         let mut dirty = BTreeMap::new();
         let mut operators: BTreeMap<String, OperatorFigures> = BTreeMap::new();
         let mut skipped = 0;
@@ -135,22 +135,21 @@ impl Summary {
                 skipped += number(figure);
             }
         }
-        let ending = match ending {
+        let ending = match outcome.ending {
             Ending::EndOfInput => "end of input",
             Ending::Stopped => "stopped",
         };
         let mut outputs: BTreeMap<String, String> = shape.sinks.iter().cloned().collect();
         outputs.extend(shape.dirty.clone().map(|detail| ("dirty".to_owned(), detail)));
-        let ending = ending.to_owned();
         Self {
             job,
-            ending,
+            ending: ending.to_owned(),
             elapsed,
-            records_in,
-            records_out,
+            records_in: totals.read,
+            records_out: totals.written,
             dirty,
             skipped,
-            checkpoints,
+            checkpoints: outcome.checkpoints,
             outputs,
             operators,
         }

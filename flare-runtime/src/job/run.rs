@@ -1,28 +1,27 @@
-//! Starts a described job and sees it through.
+//! Checks a described job, starts it and sees it through.
 
-use std::io::IsTerminal;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
 use super::builder::Builder;
 use super::load::Described;
-pub use super::report::Summary;
-use super::report::{Shape, environment};
-use crate::api::{DirtyBudget, Metrics};
+use super::report::{Shape, Summary};
+use crate::api::{DirtyBudget, Figure};
 use crate::config::Problems;
 use crate::engine::{Host, JobRun, RunSettings};
-use crate::error::{Error, ErrorKind, Result};
-use crate::monitor::Progress;
+use crate::error::Result;
+use crate::monitor::Totals;
 use crate::plan;
 
 /// A job's graph for people.
-pub struct Plan {
+pub(crate) struct Plan {
     /// A line a stage.
-    pub text: String,
+    pub(crate) text: String,
     /// A Mermaid flowchart.
-    pub mermaid: String,
+    pub(crate) mermaid: String,
 }
 
 /// The graph of a described job.
@@ -45,24 +44,47 @@ pub(crate) async fn check(builder: &mut Builder) -> Problems {
     problems
 }
 
-/// Runs a described job to its end.
+/// As [`check`], but asks nothing outside when something is wrong already.
 ///
 /// # Errors
-/// `Config` with all problems, or what made the job fail.
-pub(crate) async fn run(mut described: Described, version: &str) -> Result<Summary> {
-    let problems = if described.builder.problems.is_empty() {
-        check(&mut described.builder).await
+/// `Config` with all problems.
+pub(crate) async fn check_all(builder: &mut Builder) -> Result<()> {
+    let problems = if builder.problems.is_empty() {
+        check(builder).await
     } else {
-        std::mem::take(&mut described.builder.problems)
+        std::mem::take(&mut builder.problems)
     };
-    problems.into_result()?;
-    eprint!("{}", environment(&described, version));
-    let Builder { name, graph, settings, dirty, metrics, splits, .. } = described.builder;
-    let shape = Shape::of(&graph);
-    let budget = DirtyBudget::new(dirty.budget_count, dirty.budget_ratio, dirty.budget_window);
-    let run = JobRun { metrics: metrics.clone(), splits, budget: Arc::new(budget) };
-    let host = Host::new(
-        RunSettings {
+    problems.into_result()
+}
+
+/// A checked job, ready to run.
+pub(crate) struct Running {
+    builder: Builder,
+    shape: Shape,
+}
+
+impl Running {
+    pub(crate) fn new(builder: Builder) -> Self {
+        let shape = Shape::of(&builder.graph);
+        Self { builder, shape }
+    }
+
+    /// What reads the totals while the job runs.
+    pub(crate) fn totals(&self) -> impl Fn() -> Totals + Send + 'static + use<> {
+        let (shape, metrics) = (self.shape.clone(), self.builder.metrics.clone());
+        move || shape.totals(&metrics.snapshot())
+    }
+
+    /// Runs the job to its end.
+    ///
+    /// # Errors
+    /// What made it fail.
+    pub(crate) async fn run(self, stop: watch::Receiver<bool>) -> Result<Summary> {
+        let Self { builder, shape } = self;
+        let Builder { name, graph, settings, dirty, metrics, splits, .. } = builder;
+        let budget = DirtyBudget::new(dirty.budget_count, dirty.budget_ratio, dirty.budget_window);
+        let run = JobRun { metrics: metrics.clone(), splits, budget: Arc::new(budget) };
+        let settings = RunSettings {
             job: name.as_str().into(),
             parallelism: settings.parallelism,
             checkpoint: settings.checkpoint,
@@ -70,51 +92,12 @@ pub(crate) async fn run(mut described: Described, version: &str) -> Result<Summa
             batch: settings.batch,
             buffer: settings.buffer,
             drain_timeout: settings.drain_timeout,
-        },
-        run,
-    );
-    let started = Instant::now();
-    let progress = progress(&shape, &metrics);
-    let outcome = host.run(graph, stop_signal()?).await;
-    drop(progress);
-    let elapsed = started.elapsed();
-    let outcome = outcome.map_err(|error| error.with("job", &name))?;
-    let figures = metrics.snapshot();
-    Ok(Summary::new(name, outcome.ending, elapsed, outcome.checkpoints, &shape, &figures))
-}
-
-/// A live line on a terminal; nothing of the kind in a pipe.
-fn progress(shape: &Shape, metrics: &Metrics) -> Option<Progress> {
-    if !std::io::stderr().is_terminal() {
-        return None;
+        };
+        let started = Instant::now();
+        let outcome = Host::new(settings, run).run(graph, stop).await;
+        let elapsed = started.elapsed();
+        let outcome = outcome.map_err(|error| error.with("job", &name))?;
+        let figures: BTreeMap<(String, String), Figure> = metrics.snapshot();
+        Ok(Summary::new(name, outcome, elapsed, &shape, &figures))
     }
-    let (shape, metrics) = (shape.clone(), metrics.clone());
-    Some(Progress::start(Duration::from_millis(200), move || {
-        let (read, written, dirty) = shape.totals(&metrics.snapshot());
-        crate::monitor::Totals { read, written, dirty }
-    }))
-}
-
-/// Becomes true at the first Ctrl-C or SIGTERM; the second one ends the process.
-fn stop_signal() -> Result<watch::Receiver<bool>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let no_signals = |error| Error::new(ErrorKind::Failed, "signals cannot be heard").caused_by(error);
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-    let (sender, receiver) = watch::channel(false);
-    tokio::spawn(async move {
-        for ending in [false, true] {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if ending {
-                tracing::warn!("stopped at once; the last checkpoint stands");
-                std::process::exit(130);
-            }
-            tracing::info!("stopping: sources end, the rest drains; once more to stop at once");
-            sender.send_replace(true);
-        }
-    });
-    Ok(receiver)
 }

@@ -1,0 +1,9 @@
+use flare::__private::{Job, Result};
+use flare::flare_job;
+
+#[flare_job(batch = 5, parallelism = 2, batch = 6)]
+fn orders(_job: &mut Job) -> Result<()> {
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use flare::__private::{Job, Result};
+use flare::flare_job;
+
+#[flare_job(name = "order wide")]
+fn orders(_job: &mut Job) -> Result<()> {
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flare::flare_job;
+
+#[flare_job]
+struct Orders;
+
+fn main() {}

@@ -1,0 +1,7 @@
+use flare::__private::Job;
+use flare::flare_job;
+
+#[flare_job]
+fn orders(_job: &mut Job) {}
+
+fn main() {}

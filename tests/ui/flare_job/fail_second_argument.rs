@@ -1,0 +1,9 @@
+use flare::__private::{Job, Result};
+use flare::flare_job;
+
+#[flare_job]
+fn orders(_job: &mut Job, _limit: usize) -> Result<()> {
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use flare::__private::{Job, Result};
+use flare::flare_job;
+
+#[flare_job(checkpoint = "0s")]
+fn orders(_job: &mut Job) -> Result<()> {
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use flare::__private::{Job, JobDeclaration, inventory};
+
+#[flare::flare_job]
+fn order_wide(_job: &mut Job) -> flare::__private::Result<()> {
+    Ok(())
+}
+
+fn main() {
+    let job = inventory::iter::<JobDeclaration>().next().expect("a job");
+    assert_eq!(job.name, "order-wide");
+    (job.describe)(&mut Job).expect("describes");
+}

@@ -1,0 +1,8 @@
+use flare::FromRow;
+
+#[derive(FromRow)]
+enum User {
+    Known,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use flare::FromRow;
+
+#[derive(FromRow)]
+struct User<T> {
+    id: T,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flare::FromRow;
+
+#[derive(FromRow)]
+struct User(u64);
+
+fn main() {}

@@ -1,0 +1,8 @@
+use flare::FromRow;
+
+#[derive(FromRow)]
+union User {
+    id: u64,
+}
+
+fn main() {}

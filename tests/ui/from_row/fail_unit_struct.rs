@@ -1,0 +1,6 @@
+use flare::FromRow;
+
+#[derive(FromRow)]
+struct User;
+
+fn main() {}

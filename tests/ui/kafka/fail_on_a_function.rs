@@ -1,0 +1,6 @@
+use flare::kafka;
+
+#[kafka(topic = "orders")]
+fn order() {}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use flare::kafka;
+
+#[kafka(topic = "orders")]
+#[derive(serde::Serialize)]
+struct Order(u64);
+
+fn main() {}
