@@ -52,6 +52,12 @@ pub use flare_runtime::job::{BoxedStream, Job, Runner, Shared, Stream, Summary};
 pub use flare_runtime::model::{DirtyRecord, FromRow, FromValue, IntoValue, Row, Secret, Timestamp, Value};
 pub use flare_runtime::operators::Routed;
 
+/// Databases for user code: queries beside what attributes do, through the pools of the configuration.
+#[cfg(feature = "jdbc")]
+pub mod jdbc {
+    pub use flare_runtime::connectors::jdbc::{Datasource, IntoParams, Transaction};
+}
+
 /// What a user's own source is written with.
 pub mod source {
     pub use flare_runtime::api::{Intake, Positions, Progress, Source, SourceContext};

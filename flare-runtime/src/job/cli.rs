@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::load::{Described, Selection, describe};
-use super::report::environment;
+use super::report::{Summary, environment};
 use super::run::{Running, check, check_all, plan};
 use super::settings::JobSettings;
 use crate::config::{Problems, Setting, Settings};
@@ -132,48 +132,60 @@ fn progress(running: &Running) -> Option<Progress> {
     Some(Progress::start(Duration::from_millis(200), running.totals()))
 }
 
-/// Becomes true at the first Ctrl-C or SIGTERM; the second one ends the process.
-fn stop_signal() -> Result<watch::Receiver<bool>> {
+/// What Ctrl-C and SIGTERM mean: the first drains, the second ends at once.
+struct Signals {
+    stop: watch::Receiver<bool>,
+    at_once: oneshot::Receiver<()>,
+}
+
+fn signals() -> Result<Signals> {
     use tokio::signal::unix::{SignalKind, signal};
     let no_signals = |error| Error::new(ErrorKind::Failed, "signals cannot be heard").caused_by(error);
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-    let (sender, receiver) = watch::channel(false);
-    tokio::spawn(async move {
-        for ending in [false, true] {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if ending {
-                tracing::warn!("stopped at once; the last checkpoint stands");
-                std::process::exit(130);
-            }
-            tracing::info!("stopping: sources end, the rest drains; once more to stop at once");
-            sender.send_replace(true);
+    let mut next = async move || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
+    };
+    let (stop_sender, stop) = watch::channel(false);
+    let (at_once_sender, at_once) = oneshot::channel();
+    tokio::spawn(async move {
+        next().await;
+        tracing::info!("stopping: sources end, the rest drains; once more to stop at once");
+        stop_sender.send_replace(true);
+        next().await;
+        let _ = at_once_sender.send(());
+        // The receiver of `stop` takes a closed channel for one that never asks.
+        std::future::pending::<()>().await;
     });
-    Ok(receiver)
+    Ok(Signals { stop, at_once })
 }
 
 fn run_job(selection: &Selection, binary: Binary, json: bool) -> Result<ExitCode> {
     let described = describe(selection)?;
-    let summary = runtime()?.block_on(async {
-        let mut described = described;
-        check_all(&mut described.builder).await?;
-        eprint!("{}", environment(&described, binary.version));
-        let running = Running::new(described.builder);
-        let progress = progress(&running);
-        let summary = running.run(stop_signal()?).await;
-        drop(progress);
-        summary
-    })?;
+    let summary = runtime()?.block_on(see_through(described, binary.version))?;
     if json {
         println!("{}", serde_json::to_string(&summary).expect("a summary is plain data"));
     } else {
         print!("{}", summary.text());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn see_through(mut described: Described, version: &str) -> Result<Summary> {
+    check_all(&mut described.builder).await?;
+    eprint!("{}", environment(&described, version));
+    let running = Running::new(described.builder);
+    let progress = progress(&running);
+    let Signals { stop, at_once } = signals()?;
+    let summary = tokio::select! {
+        summary = running.run(stop) => summary,
+        _ = at_once => Err(Error::new(ErrorKind::Failed, "stopped at once; the last checkpoint stands")),
+    };
+    drop(progress);
+    summary
 }
 
 fn show_plan(selection: &Selection, mermaid: bool) -> Result<ExitCode> {

@@ -61,7 +61,7 @@ impl<S: Step> Stream<S> {
             let message = "the lookup is not registered; is its `#[async_lookup]` attribute in this binary?";
             Error::new(ErrorKind::Config, message).with("struct", std::any::type_name::<V>())
         })?;
-        let opened = open::<V>(&mut builder, declaration);
+        let opened = open(&mut builder, declaration);
         drop(builder);
         let Opened { config, rows } = opened;
         let detail = rows.as_ref().map(|rows| rows.describe()).unwrap_or_default();
@@ -189,7 +189,7 @@ struct Opened {
 }
 
 /// Reads the section and asks the connector; what is missing has its problem noted.
-fn open<V: LookupRow>(builder: &mut Builder, declaration: &'static LookupDeclaration) -> Opened {
+fn open(builder: &mut Builder, declaration: &'static LookupDeclaration) -> Opened {
     let path = format!("lookup.{}", declaration.name);
     let connector = declaration.connector.map(|connector| ("connector", Literal::Text(connector)));
     let arguments: Vec<_> = connector.into_iter().chain(declaration.arguments.iter().copied()).collect();

@@ -2,6 +2,8 @@
 
 mod builder;
 mod cli;
+#[cfg(feature = "jdbc")]
+mod datasources;
 mod declared;
 mod dirty;
 mod load;

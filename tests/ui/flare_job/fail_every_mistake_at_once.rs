@@ -1,4 +1,4 @@
-use flare::__private::Job;
+use flare::Job;
 use flare::flare_job;
 
 #[flare_job(name = "order wide", paralelism = 2, checkpoint = "soon", batch = 0, batch = 1, "x", buffer)]

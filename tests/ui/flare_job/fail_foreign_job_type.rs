@@ -1,4 +1,4 @@
-use flare::__private::Result;
+use flare::Result;
 use flare::flare_job;
 
 struct Job;

@@ -1,4 +1,4 @@
-use flare::__private::{Job, Result};
+use flare::{Job, Result};
 use flare::flare_job;
 
 #[flare_job(name = "order wide")]

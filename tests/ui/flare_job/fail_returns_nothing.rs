@@ -1,4 +1,4 @@
-use flare::__private::Job;
+use flare::Job;
 use flare::flare_job;
 
 #[flare_job]

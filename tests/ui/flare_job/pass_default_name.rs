@@ -1,7 +1,7 @@
 use flare::__private::{Job, JobDeclaration, inventory};
 
 #[flare::flare_job]
-fn order_wide(_job: &mut Job) -> flare::__private::Result<()> {
+fn order_wide(_job: &mut Job) -> flare::Result<()> {
     Ok(())
 }
 

@@ -149,7 +149,7 @@ impl SettingValue for DatabaseUrl {
 }
 
 /// The datasource called `name`, made at its first use in the job; problems are added to `opening.problems`.
-pub(super) fn datasource(opening: &mut Opening<'_>, name: &str) -> Option<Datasource> {
+pub(crate) fn datasource(opening: &mut Opening<'_>, name: &str) -> Option<Datasource> {
     let resources = opening.resources;
     let made = resources.get_or_make("datasource", name, || {
         let path = format!("datasource.{name}");

@@ -46,8 +46,11 @@ impl Meaning {
     }
 }
 
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(super) const ACCESS: &str = "check `username` and `password` of the datasource";
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(super) const PERMISSION: &str = "grant the datasource's user what the statement needs";
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(super) const DATABASE: &str = "check the database's name in the datasource's `url`";
 pub(super) const TABLE: &str = "create the table, or correct its name";
 pub(super) const COLUMN: &str = "add the column, or correct its name";

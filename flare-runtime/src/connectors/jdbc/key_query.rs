@@ -337,6 +337,8 @@ fn is_value_or_type(tokens: &[Token<'_>], part: &[usize]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const ID: Column = Column { field: "id", name: "id", key: true };
@@ -419,5 +421,33 @@ mod tests {
         let troubles = KeyQuery::parse(sql, Dialect::MySql, &[&ID]).expect_err("three mistakes");
         assert_eq!(troubles.len(), 3, "{troubles:?}");
         assert!(troubles[0].1.contains(":id"), "{troubles:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn takes_any_text_for_a_query(
+            rest in "( |id|:id|=|AND|OR|\\(|\\)|IN|'|x|::int|--|\n|\"|,|SELECT|WHERE|;|\\$a\\$){0,24}",
+        ) {
+            let sql = format!("SELECT id FROM u WHERE {rest}");
+            for dialect in [Dialect::MySql, Dialect::Postgres, Dialect::Sqlite] {
+                let Ok(query) = KeyQuery::parse(&sql, dialect, &[&ID]) else { continue };
+                let (one, params) = query.one(&[Value::Null]);
+                prop_assert!(!params.is_empty());
+                prop_assert!(one.starts_with("SELECT id FROM u WHERE"));
+                if let Some((many, params)) = query.many(&[&[Value::Int(1)], &[Value::Int(2)]]) {
+                    prop_assert_eq!(params.len(), 2);
+                    prop_assert!(many.contains(" IN ("));
+                    prop_assert!(query.all().is_some_and(|all| all.contains("1 = 1")));
+                }
+            }
+        }
+
+        #[test]
+        fn leaves_quoted_text_of_a_query_alone(inner in "[a-z:?= ]{0,20}") {
+            let sql = format!("SELECT id FROM u WHERE a = '{inner}' AND id = :id");
+            let query = parse(&sql, Dialect::Postgres, &[&ID]);
+            let (many, _) = query.many(&[&[Value::Int(1)]]).expect("batched");
+            prop_assert_eq!(many, format!("SELECT id FROM u WHERE a = '{inner}' AND id IN ($1::int8)"));
+        }
     }
 }

@@ -1,4 +1,8 @@
 #![doc = include_str!("docs.md")]
+#![cfg_attr(
+    not(any(feature = "mysql", feature = "postgres", feature = "sqlite")),
+    allow(unused, reason = "without any database's feature nothing can be connected to")
+)]
 
 mod client;
 mod config;
@@ -18,17 +22,17 @@ mod sql;
 mod sqlite;
 mod statement;
 mod table;
-#[cfg(test)]
+#[cfg(all(test, any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
 mod tests;
 
 pub use client::{Datasource, Transaction};
+pub(crate) use config::datasource;
 pub use config::{DatabaseUrl, DatasourceSettings, LookupSettings, Mode, SinkSettings};
 pub use params::IntoParams;
 
 use crate::api::{Connector, Registry};
 
 /// Adds the connector `jdbc`.
-#[cfg_attr(not(test), allow(dead_code, reason = "called where connectors are registered"))]
 pub(crate) fn register(registry: &mut Registry) {
     let sink = Some(Box::new(sink::JdbcSinks) as _);
     let lookup = Some(Box::new(lookup::JdbcLookups) as _);

@@ -2,7 +2,7 @@
 
 use chrono::{NaiveDate, NaiveDateTime};
 use sqlx::error::DatabaseError;
-use sqlx::mysql::types::MySqlTime;
+use sqlx::mysql::types::{MySqlTime, MySqlTimeSign};
 use sqlx::mysql::{
     MySql, MySqlArguments, MySqlConnection, MySqlDatabaseError, MySqlRow, MySqlTypeInfo, MySqlValueRef,
 };
@@ -115,7 +115,7 @@ fn read_value(raw: MySqlValueRef<'_>, shape: Shape) -> Result<Value, sqlx::error
 
 /// As the server writes it: `-08:30:01.5`.
 fn time_of_day(time: &MySqlTime) -> String {
-    let sign = if time.is_negative() { "-" } else { "" };
+    let sign = if time.sign() == MySqlTimeSign::Negative { "-" } else { "" };
     let fraction = match time.microseconds() {
         0 => String::new(),
         micros => format!(".{micros:06}").trim_end_matches('0').to_owned(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::dialect::Dialect;
-use super::{Datasource, Mode, register};
+use super::{Datasource, register};
 use crate::api::{
     Binding, Metrics, Opening, Registry, Resources, RowBatch, RowLookup, Sink, SinkContext, SinkFactory,
 };
@@ -814,12 +814,14 @@ async fn reads_what_the_database_calls_otherwise(bench: Bench) {
     }
 }
 
+const MYSQL: bool = cfg!(feature = "mysql");
+const POSTGRES: bool = cfg!(feature = "postgres");
+
 #[tokio::test]
 async fn hides_the_password_when_the_server_is_away() {
     for url in ["mysql://me:hunter2@127.0.0.1:1/db", "postgres://me:hunter2@127.0.0.1:1/db"] {
         let dialect = if url.starts_with("mysql") { Dialect::MySql } else { Dialect::Postgres };
-        let is_on =
-            if dialect == Dialect::MySql { cfg!(feature = "mysql") } else { cfg!(feature = "postgres") };
+        let is_on = if url.starts_with("mysql") { MYSQL } else { POSTGRES };
         let folder = tempfile::tempdir().expect("a folder");
         let config = format!("[datasource.db]\nurl = \"{url}\"\nconnect_timeout = \"2s\"\n");
         let bench = Bench { dialect, folder, config, resources: Resources::default() };
@@ -841,6 +843,7 @@ async fn hides_the_password_when_the_server_is_away() {
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn refuses_a_mode_that_the_struct_does_not_fit() {
+    use super::Mode;
     const KEYLESS: RowSchema = RowSchema { columns: &[column("name", false)] };
     const ALL_KEY: RowSchema = RowSchema { columns: &[column("name", true)] };
     let bench = Bench::new(Dialect::Sqlite).expect("always there");
