@@ -34,6 +34,8 @@ pub struct InputPort<T> {
 impl<T> InputPort<T> {
     /// A port over one receiver for every upstream subtask.
     pub fn new(receivers: Vec<mpsc::Receiver<Message<T>>>) -> Self {
+        // A port that nobody writes to has ended.
+        let ready = receivers.is_empty().then_some(Control::End).into_iter().collect();
         let lane = |receiver| Lane {
             receiver,
             watermark: Timestamp::MIN,
@@ -46,7 +48,7 @@ impl<T> InputPort<T> {
             next_lane: 0,
             watermark: Timestamp::MIN,
             idle: false,
-            ready: VecDeque::new(),
+            ready,
         }
     }
 

@@ -11,8 +11,6 @@ use super::{Layer, Origin, Problems, Setting, SettingValue, suggestion};
 
 /// Variables that steer Flare itself and are no settings of a job.
 const RESERVED_VARIABLES: &[&str] = &["FLARE_PROFILE", "FLARE_CONFIG", "FLARE_LOG"];
-/// Sections of which a job has one; all others are `KIND.NAME`.
-const SINGLE_SECTIONS: &[&str] = &["job", "dirty"];
 const RESERVED_PREFIX: &str = "FLARE_TEST_";
 
 /// A setting in force, and where it came from.
@@ -99,12 +97,10 @@ impl Config {
     pub fn finish(&self, declared: &BTreeSet<String>, problems: &mut Problems) {
         let known: BTreeSet<&str> = self.sections.iter().chain(declared).map(String::as_str).collect();
         for layer in self.files.iter().chain(&self.command_line) {
-            for path in sections_of(&layer.values) {
-                if !known.contains(path.as_str()) {
-                    let message = format!("nothing in this job reads `{path}`");
-                    let remedy = suggestion(&path, known.iter().copied());
-                    problems.add("unknown-section", &layer.origin, message, remedy);
-                }
+            for path in unknown(&layer.values, "", &known) {
+                let message = format!("nothing in this job reads `{path}`");
+                let remedy = suggestion(&path, known.iter().copied());
+                problems.add("unknown-section", &layer.origin, message, remedy);
             }
         }
         for name in self.environment.keys() {
@@ -120,18 +116,21 @@ impl Config {
     }
 }
 
-/// `job`, `source.orders`, …: the sections that a layer has something in. A plain value at the top is its own name.
-fn sections_of(values: &Table) -> Vec<String> {
-    let mut sections = Vec::new();
+/// The paths in `values` that lead to no known section.
+fn unknown(values: &Table, prefix: &str, known: &BTreeSet<&str>) -> Vec<String> {
+    let mut paths = Vec::new();
     for (name, value) in values {
+        let path = format!("{prefix}{name}");
+        let below = format!("{path}.");
         match value.as_table() {
-            Some(table) if !SINGLE_SECTIONS.contains(&name.as_str()) => {
-                sections.extend(table.keys().map(|inner| format!("{name}.{inner}")));
+            Some(_) if known.contains(path.as_str()) => {}
+            Some(table) if known.iter().any(|section| section.starts_with(&below)) => {
+                paths.extend(unknown(table, &below, known));
             }
-            _ => sections.push(name.clone()),
+            _ => paths.push(path),
         }
     }
-    sections
+    paths
 }
 
 fn part(layer: &Layer, path: &str) -> Option<Layer> {

@@ -24,7 +24,8 @@ pub fn check(graph: &Graph, problems: &mut Problems) {
             problems.add("duplicate-id", operator.place, message, remedy);
         }
     }
-    if graph.stages.is_empty() && graph.open_ends.is_empty() {
+    let sources = graph.stages.iter().filter(|node| node.info.head.role == Role::Source).count();
+    if sources == 0 && graph.open_ends.is_empty() {
         problems.add("empty-job", "job", "the job has no source", "begin with `job.source::<…>()?`");
     }
 }

@@ -1,0 +1,82 @@
+//! Bad records: turned aside with their cause and place, never in silence.
+
+use flare::Runner;
+use flare::prelude::*;
+
+use crate::support::{Collected, Folder, check};
+
+/// A number in a file.
+#[files(path = "numbers.jsonl")]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Number {
+    n: i64,
+}
+
+const INPUT: &str = "{\"n\":1}\nnot json\n{\"n\":-2}\n{\"n\":3}\n";
+
+fn configured(folder: &Folder, runner: Runner) -> Runner {
+    folder.write("numbers.jsonl", INPUT);
+    let config = folder.write("flare.toml", "[dirty]\nconnector = \"files\"\npath = \"dirty.jsonl\"\n");
+    runner.config(config)
+}
+
+fn positive(job: &mut Job, out: Collected<i64>) -> Result<()> {
+    let numbers = job.source::<Number>()?;
+    let checked = numbers.try_map(|number| match number.n {
+        n if n < 0 => Err(format!("{n} is negative")),
+        n => Ok(n),
+    });
+    checked.for_each(out.collector());
+    Ok(())
+}
+
+#[test]
+fn lands_with_cause_and_place_by_configuration_alone() {
+    let folder = Folder::new();
+    let (summary, out) = check(positive, |runner| configured(&folder, runner)).unwrap();
+    assert_eq!(out.items(), [1, 3]);
+    assert_eq!((summary.records_in, summary.dirty.values().sum::<u64>()), (4, 2));
+    let lines = folder.lines("dirty.jsonl");
+    let dirty: Vec<DirtyRecord> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let stages: Vec<_> = dirty.iter().map(|record| (record.stage.as_str(), record.offset)).collect();
+    assert_eq!(stages, [("parse", 2), ("convert", 3)]);
+    assert_eq!(dirty[0].raw, "not json");
+    assert!(dirty[0].split.ends_with("numbers.jsonl"));
+    assert_eq!(dirty[1].raw, "{\"n\":-2}");
+    assert!(dirty[1].causes.join(": ").contains("-2 is negative"));
+}
+
+#[test]
+fn can_be_routed_in_code() {
+    let folder = Folder::new();
+    let describe = |job: &mut Job, out: Collected<String>| {
+        let seen = out.clone();
+        job.dirty()?.map(|record| format!("dirty {}", record.raw)).for_each(seen.collector());
+        job.source::<Number>()?.map(|number| format!("clean {}", number.n)).for_each(out.collector());
+        Ok(())
+    };
+    folder.write("numbers.jsonl", INPUT);
+    let config = folder.write("flare.toml", "");
+    let (_, out) = check(describe, |runner| runner.config(config)).unwrap();
+    assert_eq!(out.sorted(), ["clean -2", "clean 1", "clean 3", "dirty not json"]);
+}
+
+#[test]
+fn fails_the_job_when_the_budget_is_spent() {
+    let folder = Folder::new();
+    let error = check(positive, |runner| configured(&folder, runner).set("dirty.budget_count", 1));
+    let error = error.map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), flare::ErrorKind::DirtyBudget);
+    assert!(error.report().contains("dirty.budget_count"), "{}", error.report());
+}
+
+#[test]
+fn is_skipped_or_fails_the_job_where_that_is_set() {
+    let folder = Folder::new();
+    let skip = |runner| configured(&folder, runner).set("source.Number.on_error", "skip");
+    let (summary, _) = check(positive, skip).unwrap();
+    assert_eq!((summary.skipped, summary.dirty.values().sum::<u64>()), (1, 1));
+    let fail = |runner| configured(&folder, runner).set("source.Number.on_error", "fail");
+    let error = check(positive, fail).map(|_| ()).unwrap_err().report();
+    assert!(error.contains("numbers.jsonl@2"), "{error}");
+}

@@ -1,0 +1,94 @@
+//! What each operator does to a stream.
+
+use flare::prelude::*;
+
+use crate::support::{Collected, check};
+
+/// Runs a job at parallelism 1 and 3; both must give the same items.
+fn gives<T: Clone + Ord + std::fmt::Debug + Send + 'static>(
+    describe: impl Fn(&mut Job, Collected<T>) -> Result<()> + Clone + 'static,
+    expected: Vec<T>,
+) {
+    for parallelism in [1, 3] {
+        let result = check(describe.clone(), |runner| runner.set("job.parallelism", parallelism));
+        assert_eq!(result.unwrap().1.sorted(), expected, "at parallelism {parallelism}");
+    }
+}
+
+fn numbers(job: &mut Job) -> BoxedStream<u32> {
+    job.values("numbers", (0..10_000).collect())
+}
+
+#[test]
+fn maps_filters_and_flattens_in_one_pass() {
+    let describe = |job: &mut Job, out: Collected<u32>| {
+        let stream = numbers(job).filter(|n| n % 1000 == 0).map(|n| n / 1000).flat_map(|n| vec![n; 2]);
+        stream.for_each(out.collector());
+        Ok(())
+    };
+    gives(describe, (0..10).flat_map(|n| [n, n]).collect());
+}
+
+#[test]
+fn keeps_every_record_through_exchanges() {
+    let describe = |job: &mut Job, out: Collected<u32>| {
+        numbers(job).rebalance().map(|n| n + 1).boxed().rebalance().for_each(out.collector());
+        Ok(())
+    };
+    gives(describe, (1..=10_000).collect());
+}
+
+#[test]
+fn broadcasts_to_every_subtask() {
+    let describe = |job: &mut Job, out: Collected<u32>| {
+        let stream = job.values("few", vec![1, 2]).broadcast().map(|n| n).parallelism(3);
+        stream.for_each(out.collector());
+        Ok(())
+    };
+    gives(describe, vec![1, 1, 1, 2, 2, 2]);
+}
+
+#[test]
+fn merges_streams_and_reads_a_shared_one_twice() {
+    let describe = |job: &mut Job, out: Collected<u32>| {
+        let shared = numbers(job).filter(|n| *n < 3).shared();
+        let tens = shared.stream().map(|n| n * 10);
+        shared.stream().union(tens).for_each(out.collector());
+        Ok(())
+    };
+    gives(describe, vec![0, 0, 1, 2, 10, 20]);
+}
+
+#[test]
+fn parts_a_stream_by_type() {
+    let describe = |job: &mut Job, out: Collected<String>| {
+        let route = |n: u32| if n % 5000 == 0 { Routed::Side(format!("side {n}")) } else { Routed::Main(n) };
+        let (main, side) = numbers(job).side_output("round", route);
+        main.filter(|n| *n == 7).map(|n| format!("main {n}")).for_each(out.collector());
+        side.for_each(out.collector());
+        Ok(())
+    };
+    gives(describe, vec!["main 7".into(), "side 0".into(), "side 5000".into()]);
+}
+
+#[test]
+fn keeps_the_order_of_a_single_lane() {
+    let describe = |job: &mut Job, out: Collected<u32>| {
+        numbers(job).map(|n| n).boxed().map(|n| n).for_each(out.collector());
+        Ok(())
+    };
+    let (_, out) = check(describe, |runner| runner.set("job.batch", 7)).unwrap();
+    assert_eq!(out.items(), (0..10_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn reports_a_panic_with_its_place_and_goes_on_living() {
+    let describe = |job: &mut Job, out: Collected<u32>| {
+        numbers(job).map(|n| if n == 77 { panic!("seventy-seven") } else { n }).for_each(out.collector());
+        Ok(())
+    };
+    let error = check(describe, |runner| runner).map(|_| ()).unwrap_err().report();
+    assert!(error.contains("seventy-seven"), "{error}");
+    assert!(error.contains("operators.rs:"), "{error}");
+    assert!(error.contains("source.numbers"), "{error}");
+}
