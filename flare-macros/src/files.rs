@@ -7,7 +7,7 @@ use proc_macro2::TokenStream;
 use crate::arguments::{Accepted, Argument, Arguments, Setting};
 use crate::connector::{self, Connector, Source, parse_sink};
 use crate::record::Record;
-use crate::values::{FileMode, Format, Name, Text};
+use crate::values::{Count, FileMode, Format, Name, Text, Times};
 
 const ACCEPTED: Accepted = Accepted {
     owner: "`#[files]`",
@@ -16,6 +16,8 @@ const ACCEPTED: Accepted = Accepted {
         "name",
         "format",
         "mode",
+        "skip_lines",
+        "max_line",
         "event_time",
         "out_of_orderness",
         "batch",
@@ -51,6 +53,8 @@ fn parse(args: TokenStream, errors: &mut Accumulator) -> Written {
     arguments.required::<Text>("path", "#[files(path = \"data/orders\")]");
     arguments.setting::<Format>("format");
     arguments.setting::<FileMode>("mode");
+    arguments.setting::<Times>("skip_lines");
+    arguments.setting::<Count>("max_line");
     parse_sink(&mut arguments);
     let source = Source::parse(&mut arguments);
     Written { name: arguments.take("name"), source, settings: arguments.finish() }

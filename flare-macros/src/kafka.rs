@@ -29,6 +29,7 @@ const ACCEPTED: Accepted = Accepted {
         "format",
         "partitioner",
         "linger",
+        "delivery_timeout",
         "compression",
         "headers",
         "properties",
@@ -78,6 +79,7 @@ fn parse(args: TokenStream, errors: &mut Accumulator) -> Written {
     arguments.setting::<Format>("format");
     arguments.setting::<Partitioner>("partitioner");
     arguments.setting::<Delay>("linger");
+    arguments.setting::<Span>("delivery_timeout");
     arguments.setting::<Compression>("compression");
     arguments.setting::<Headers>("headers");
     arguments.setting::<Properties>("properties");

@@ -99,6 +99,7 @@ pub mod __private {
     pub use flare_runtime::config::{Literal, Place};
     pub use flare_runtime::error::Result;
     pub use flare_runtime::job::declare::*;
+    pub use flare_runtime::job::reference;
     pub use flare_runtime::job::{Binary, Job, main};
     pub use flare_runtime::model::{Column, FromRow, Row, RowSchema};
     pub use inventory;

@@ -111,6 +111,8 @@ pub struct Connector {
     pub sink: Option<Box<dyn SinkConnector>>,
     /// Makes lookups.
     pub lookup: Option<Box<dyn LookupConnector>>,
+    /// Further sections that it reads, for the reference: `datasource.NAME`.
+    pub sections: Vec<(&'static str, &'static [Setting])>,
 }
 
 /// All connectors of this build, and the features of those that were left out.

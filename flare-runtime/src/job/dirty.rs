@@ -14,8 +14,8 @@ use crate::model::{Column, DirtyRecord, Meta, RowSchema, Timestamp, to_row};
 use crate::operators::{Relay, SinkSettings};
 use crate::plan::{Build, Graph, OperatorInfo, Role, StageInfo, StageNode, Wiring};
 
-/// Id of the stage that takes dirty records.
-const DIRTY: &str = "dirty";
+/// Id of the stage that takes dirty records, and the section of its settings.
+pub(super) const SECTION: &str = "dirty";
 
 const COMMON: &[Setting] = &{
     let sink = with_groups::<{ SinkSettings::ALL.len() + 1 }>(SinkSettings::ALL, &["retry"]);
@@ -47,7 +47,7 @@ impl Job {
             ));
         }
         builder.dirty_taken = true;
-        let head = builder.named(DIRTY, Role::Transform, place);
+        let head = builder.named(SECTION, Role::Transform, place);
         drop(builder);
         let info = info(head, "dirty records".to_owned());
         let build = |wiring: &mut Wiring, downstream| -> Box<dyn Subtask> {
@@ -72,15 +72,15 @@ fn info(head: OperatorInfo, detail: String) -> StageInfo {
 /// Adds the sink that configuration names, unless the job has taken the dirty records itself.
 pub(super) fn add_sink(builder: &mut Builder) {
     if builder.dirty_taken {
-        let mut section = builder.config.section(DIRTY, None);
+        let mut section = builder.config.section(SECTION, None);
         section.allow(DirtySettings::ALL);
         section.finish(&mut builder.problems);
         return;
     }
     let place = Place { file: "configuration", line: 0 };
     let default = Layer::attribute(place, &[("connector", Literal::Text("log"))]);
-    let opened = open_sink(builder, DIRTY, Some(default), SCHEMA, COMMON);
-    let head = builder.named(DIRTY, Role::Sink, place);
+    let opened = open_sink(builder, SECTION, Some(default), SCHEMA, COMMON);
+    let head = builder.named(SECTION, Role::Sink, place);
     let detail = opened.as_ref().map(|opened| opened.factory.describe()).unwrap_or_default();
     let metrics = builder.metrics.clone();
     let build: Build = match opened.map(|opened| (opened.factory.clone(), opened)) {

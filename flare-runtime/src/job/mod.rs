@@ -8,6 +8,7 @@ mod declared;
 mod dirty;
 mod load;
 mod lookups;
+pub mod reference;
 mod registry;
 mod report;
 mod run;

@@ -5,4 +5,5 @@ mod dirty;
 mod graph;
 mod lookups;
 mod operators;
+mod reference;
 mod support;

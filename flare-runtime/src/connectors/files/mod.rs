@@ -12,7 +12,7 @@ pub(crate) fn register(registry: &mut Registry) {
     let connector = Connector {
         source: Some(Box::new(source::FilesSourceConnector)),
         sink: Some(Box::new(sink::FilesSinkConnector)),
-        lookup: None,
+        ..Connector::default()
     };
     registry.add("files", connector);
 }

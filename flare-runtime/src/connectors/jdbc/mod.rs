@@ -31,10 +31,12 @@ pub use config::{DatabaseUrl, DatasourceSettings, LookupSettings, Mode, SinkSett
 pub use params::IntoParams;
 
 use crate::api::{Connector, Registry};
+use crate::config::Settings;
 
 /// Adds the connector `jdbc`.
 pub(crate) fn register(registry: &mut Registry) {
     let sink = Some(Box::new(sink::JdbcSinks) as _);
     let lookup = Some(Box::new(lookup::JdbcLookups) as _);
-    registry.add("jdbc", Connector { source: None, sink, lookup });
+    let sections = vec![("datasource.NAME", DatasourceSettings::ALL)];
+    registry.add("jdbc", Connector { source: None, sink, lookup, sections });
 }

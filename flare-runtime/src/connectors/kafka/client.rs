@@ -96,17 +96,16 @@ impl Endpoint {
     }
 
     /// A client's properties: `defaults`, above them the cluster's, then those of the source or sink; `fixed` are not
-    /// to be changed.
+    /// to be changed. No default may have a second name in librdkafka, for then the user's would not replace it.
     pub(crate) fn config(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.log_level = self.connection.log_level;
-        let owned = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-        };
-        config.extend(owned(defaults));
-        self.connection_into(&mut config);
+        let mut config = self.connection.clone();
+        for (name, value) in defaults {
+            if config.get(name).is_none() {
+                config.set(*name, *value);
+            }
+        }
         config.extend(self.properties.clone());
-        config.extend(owned(fixed));
+        config.extend(fixed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         config
     }
 
@@ -143,15 +142,6 @@ impl Endpoint {
         );
         self.error(ErrorKind::Config, message)
     }
-
-    fn connection_into(&self, config: &mut ClientConfig) {
-        // A client's configuration can be copied only through its map, which masks what is secret.
-        for name in self.connection.config_map().keys() {
-            if let Some(value) = self.connection.get(name) {
-                config.set(*name, value);
-            }
-        }
-    }
 }
 
 fn secure(config: &mut ClientConfig, settings: &ClusterSettings, section: &str, opening: &mut Opening<'_>) {
@@ -184,7 +174,9 @@ fn secure(config: &mut ClientConfig, settings: &ClusterSettings, section: &str, 
             None => {}
         }
     }
-    if with_sasl && settings.username.is_some() {
+    let named =
+        ["sasl.mechanism", "sasl.mechanisms"].iter().any(|name| settings.properties.contains_key(*name));
+    if with_sasl && settings.username.is_some() && !named {
         config.set("sasl.mechanism", "PLAIN");
     }
 }

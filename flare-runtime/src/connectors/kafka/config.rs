@@ -111,7 +111,7 @@ settings! {
         topic: String,
         /// The cluster: the name of a section `cluster.NAME`.
         cluster: String = "kafka",
-        /// The consumer group that offsets are committed to; without one nothing is committed.
+        /// The consumer group that offsets are committed to; by default the job's name.
         group: Option<String>,
         /// Where to start: committed, earliest, latest, timestamp or offsets.
         start: StartAt = "committed",

@@ -63,6 +63,11 @@ impl Deliveries {
         Self { outage: Outage::new(cluster, topic), failed: Mutex::default() }
     }
 
+    /// Whether there are records that failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        !self.failed.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// The records that failed since the last call.
     pub(crate) fn take_failed(&self) -> Vec<Undelivered> {
         std::mem::take(&mut *self.failed.lock().unwrap_or_else(PoisonError::into_inner))

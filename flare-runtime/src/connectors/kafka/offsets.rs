@@ -73,7 +73,7 @@ impl Topic<'_> {
                     return Err(self.endpoint.no_topic());
                 }
                 (_, Some(RDKafkaErrorCode::LeaderNotAvailable)) if started.elapsed() < REQUEST_TIMEOUT => {
-                    std::thread::sleep(Duration::from_millis(100));
+                    pause();
                 }
                 (_, Some(code)) => {
                     return Err(self.error("asking for the topic", KafkaError::MetadataFetch(code)));
@@ -218,6 +218,12 @@ impl Topic<'_> {
     fn error(&self, doing: &'static str, error: KafkaError) -> Error {
         self.endpoint.client_error(doing, error)
     }
+}
+
+/// Waits a moment; questions run on threads that may block.
+#[expect(clippy::disallowed_methods, reason = "this thread is not one of the runtime's own")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(100));
 }
 
 /// What to do when a position is not in the log.

@@ -39,7 +39,8 @@ impl SourceConnector for KafkaSources {
     }
 
     fn open(&self, opening: &mut Opening<'_>) -> Option<Box<dyn CreateSource>> {
-        let settings: SourceSettings = opening.settings()?;
+        let mut settings: SourceSettings = opening.settings()?;
+        settings.group.get_or_insert_with(|| opening.job.to_owned());
         let bounds = settings.bounds(&opening.binding.section, opening.problems);
         let endpoint = Endpoint::open(
             opening,
@@ -112,6 +113,8 @@ impl Plan {
 const DEFAULTS: &[(&str, &str)] = &[
     ("auto.offset.reset", "error"),
     ("check.crcs", "true"),
+    // Also how long a commit waits for a coordinator that is gone; the client's own default is ten minutes.
+    ("coordinator.query.interval.ms", "30000"),
     ("fetch.queue.backoff.ms", "5"),
     ("queued.min.messages", "100000"),
     ("queued.max.messages.kbytes", "65536"),

@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use tokio::sync::{RwLock, RwLockReadGuard};
@@ -81,6 +83,12 @@ impl Fixture {
         let partitions = NewPartitions::new(&self.topic, count);
         let added = self.admin().create_partitions([&partitions], &AdminOptions::new()).await;
         added.expect("answers").into_iter().next().expect("one topic").expect("added");
+    }
+
+    async fn configure(&self, name: &str, value: &str) {
+        let config = AlterConfig::new(ResourceSpecifier::Topic(&self.topic)).set(name, value);
+        let altered = self.admin().alter_configs([&config], &AdminOptions::new()).await;
+        altered.expect("answers").into_iter().next().expect("one topic").expect("altered");
     }
 
     /// Writes `count` records to a partition by a bare producer: payloads `p-i`, timestamps `1000 * i`.
@@ -220,6 +228,10 @@ struct Taken {
 impl Payloads for Taken {
     fn push(&mut self, payload: &[u8], meta: Meta) {
         self.records.push((payload.to_vec(), meta));
+    }
+
+    fn reject(&mut self, _payload: &[u8], _meta: Meta, error: Error) {
+        panic!("nothing is rejected: {error}");
     }
 
     fn is_full(&self) -> bool {
