@@ -1,5 +1,7 @@
 //! Whole jobs, in this process and in their own.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod command_line;
 mod dirty;
 mod graph;

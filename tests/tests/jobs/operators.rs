@@ -62,7 +62,8 @@ fn merges_streams_and_reads_a_shared_one_twice() {
 #[test]
 fn parts_a_stream_by_type() {
     let describe = |job: &mut Job, out: Collected<String>| {
-        let route = |n: u32| if n % 5000 == 0 { Routed::Side(format!("side {n}")) } else { Routed::Main(n) };
+        let route =
+            |n: u32| if n.is_multiple_of(5000) { Routed::Side(format!("side {n}")) } else { Routed::Main(n) };
         let (main, side) = numbers(job).side_output("round", route);
         main.filter(|n| *n == 7).map(|n| format!("main {n}")).for_each(out.collector());
         side.for_each(out.collector());

@@ -1,8 +1,8 @@
 //! Asynchronous lookups: each record waits for its dimension row without holding up the others.
 //!
-//! - [`slots`]: the records that wait, and the order in which they leave;
-//! - [`asks`]: the keys that are asked for, one request for all who wait for a key;
-//! - [`cache`]: rows by key, misses remembered for a shorter time.
+//! - `slots`: the records that wait, and the order in which they leave;
+//! - `asks`: the keys that are asked for, one request for all who wait for a key;
+//! - `cache`: rows by key, misses remembered for a shorter time.
 
 mod asks;
 mod cache;
