@@ -58,12 +58,14 @@ struct Inner {
     message: Cow<'static, str>,
     context: Vec<(&'static str, String)>,
     source: Option<BoxError>,
+    consequence: bool,
 }
 
 impl Error {
     /// An error of `kind`; `message` is lower case, without a full stop.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), context: Vec::new(), source: None }))
+        let message = message.into();
+        Self(Box::new(Inner { kind, message, context: Vec::new(), source: None, consequence: false }))
     }
 
     /// An error of the user's own code, as a `#[flare_job]` function returns it.
@@ -95,6 +97,18 @@ impl Error {
     pub fn into_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
         self
+    }
+
+    /// Marks an error that only says that another subtask has failed, which then has the real one.
+    #[must_use]
+    pub(crate) fn consequence(mut self) -> Self {
+        self.0.consequence = true;
+        self
+    }
+
+    /// Whether another subtask has the real error.
+    pub(crate) fn is_consequence(&self) -> bool {
+        self.0.consequence
     }
 
     /// What the engine does about it.

@@ -58,8 +58,9 @@ pub mod jdbc {
     pub use flare_runtime::connectors::jdbc::{Datasource, IntoParams, Transaction};
 }
 
-/// What a user's own source is written with.
+/// What a user's own source is written with: `#[async_trait] impl Source<Order> for MySource { … }`.
 pub mod source {
+    pub use async_trait::async_trait;
     pub use flare_runtime::api::{Intake, Positions, Progress, Source, SourceContext};
     pub use flare_runtime::model::{Batch, Meta, Reject};
 }

@@ -53,7 +53,7 @@ impl Opening<'_> {
     /// Reads the connector's own settings from the binding's section, and reports unknown ones there.
     pub fn settings<S: Settings>(&mut self) -> Option<S> {
         let mut section = self.config.section(&self.binding.section, self.binding.attribute.clone());
-        section.choose_connector();
+        section.choose_connector(self.common);
         section.allow(self.common);
         let settings = S::read(&mut section, self.problems);
         section.finish(self.problems);

@@ -94,8 +94,13 @@ fn write_payload<T: Serialize>(format: Format, item: &T, bytes: &mut Vec<u8>) ->
         Format::Json => sonic_rs::to_writer(bytes, item)
             .map_err(|error| Error::bad_record("the record cannot be written as JSON").caused_by(error)),
         Format::Csv => {
-            let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(bytes);
+            let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(&mut *bytes);
             let written = writer.serialize(item).and_then(|()| Ok(writer.flush()?));
+            drop(writer);
+            // The sink knows what stands between records.
+            if written.is_ok() && bytes.ends_with(b"\n") {
+                bytes.pop();
+            }
             written.map_err(|error| {
                 Error::bad_record("the record cannot be written as a CSV line").caused_by(error)
             })
@@ -111,5 +116,17 @@ impl<T: Serialize> Encode<T, RowBatch> for RowEncoder {
         batch.rows.push(to_row(item, &batch.schema)?);
         batch.metas.push(meta);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_no_payload_with_a_line_break() {
+        let mut batch = ByteBatch::default();
+        encoder(Format::Csv, None).encode(&(1, "a"), Meta::NONE, &mut batch).expect("a line");
+        assert_eq!(batch.payload(0), b"1,a");
     }
 }

@@ -80,7 +80,7 @@ impl<T> InputPort<T> {
                 Poll::Pending => step += 1,
                 Poll::Ready(None) => {
                     let message = "an upstream subtask went away without ending its stream";
-                    return Poll::Ready(Err(Error::new(ErrorKind::Failed, message)));
+                    return Poll::Ready(Err(Error::new(ErrorKind::Failed, message).consequence()));
                 }
                 Poll::Ready(Some(Message::Batch(batch))) => {
                     lane.idle = false;

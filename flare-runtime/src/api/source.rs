@@ -53,7 +53,9 @@ pub trait Source<T>: Send {
     /// kind fails the job.
     ///
     /// # Cancel safety
-    /// Must be cancel safe: what was added to `intake` counts as read, and nothing else.
+    /// Must be cancel safe: what was added to `intake` counts as read, and nothing else. A read is cancelled at every
+    /// checkpoint, so one that takes longer than the time between two must keep how far it is in `self` (for a pause,
+    /// the moment when it is over): else it begins anew each time and never ends.
     async fn read(&mut self, intake: &mut Intake<T>) -> Result<Progress>;
 
     /// The positions behind the last record read.
@@ -95,7 +97,7 @@ pub trait ByteSource: Send {
     /// As [`Source::read`].
     ///
     /// # Cancel safety
-    /// Must be cancel safe: what was handed over counts as read, and nothing else.
+    /// As [`Source::read`]: what was handed over counts as read.
     async fn read(&mut self, payloads: &mut dyn Payloads) -> Result<Progress>;
 
     /// The positions behind the last payload handed over.

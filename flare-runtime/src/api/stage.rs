@@ -379,7 +379,9 @@ impl<T: Send + 'static> Downstream<T> {
     }
 
     async fn settle(&mut self) -> Result<()> {
-        if self.latency.is_zero() && self.consumer.is_buffering() {
+        // Under constant input nobody gets round to the timer.
+        let due = self.flush_at.is_some_and(|at| at <= Instant::now());
+        if (due || self.latency.is_zero()) && self.consumer.is_buffering() {
             self.consumer.flush();
         }
         while self.consumer.is_blocked() {
@@ -410,6 +412,27 @@ impl<T: Send + 'static> Downstream<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Edge;
+    use crate::model::{Message, OperatorId};
+
+    #[tokio::test(start_paused = true)]
+    async fn flushes_in_time_under_constant_input() {
+        let latency = Duration::from_millis(10);
+        let metrics = Metrics::default();
+        let budget = Arc::new(DirtyBudget::new(None, None, latency));
+        let (job, splits) = ("test".into(), Splits::default());
+        let dirty = DirtyOutlet { job, splits, budget, output: None, metrics };
+        let cx = StageContext::new(SubtaskId { operator: OperatorId::from("test"), index: 0 }, dirty);
+        let (sender, mut receiver) = tokio::sync::mpsc::channel::<Message<u32>>(1);
+        let output = Output::new(vec![Edge::Forward(sender)], 100, None);
+        let mut downstream = Downstream::new(Box::new(output), cx, latency);
+        downstream.batch(vec![1].into()).await.expect("taken");
+        assert!(receiver.try_recv().is_err(), "it waits for a fuller batch");
+        tokio::time::advance(latency).await;
+        // A batch of which the filters left nothing.
+        downstream.batch(Batch::default()).await.expect("taken");
+        assert!(receiver.try_recv().is_ok());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn forgets_dirt_older_than_the_window() {

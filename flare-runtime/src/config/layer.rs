@@ -123,9 +123,14 @@ impl Layer {
     /// `Config` when the text is no TOML.
     pub fn text(path: &Path, text: &str) -> Result<Self> {
         let values = text.parse().map_err(|error: toml::de::Error| {
+            // Not the error itself: it shows the line, in which a password may stand.
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
             Error::new(ErrorKind::Config, "the configuration file is no valid TOML")
                 .with("file", path.display())
-                .caused_by(error)
+                .with("line", before.matches('\n').count() + 1)
+                .with("column", column)
+                .caused_by(error.message().trim_end())
         })?;
         Ok(Self { origin: Origin::File(path.to_owned()), values })
     }

@@ -35,6 +35,8 @@ pub struct Config {
     base: PathBuf,
     sections: BTreeSet<String>,
     variables: BTreeSet<String>,
+    /// Sections whose variables were written for a connector that another layer has replaced.
+    replaced: BTreeSet<String>,
     effective: Vec<Effective>,
 }
 
@@ -81,30 +83,30 @@ impl Config {
             layers: layers.into_iter().map(Some).collect(),
             below_environment,
             use_environment: true,
+            common: &[],
             known: Vec::new(),
             config: self,
         }
     }
 
-    /// Names of the sections below `kind` that files or the command line mention.
-    pub fn mentioned(&self, kind: &str) -> BTreeSet<String> {
-        let layers = self.files.iter().chain(&self.command_line);
-        let tables = layers.filter_map(|layer| layer.values.get(kind)?.as_table());
-        tables.flat_map(|table| table.keys().cloned()).collect()
-    }
-
     /// Reports sections and variables that nothing has read. `declared` sections belong to other jobs of the binary.
     pub fn finish(&self, declared: &BTreeSet<String>, problems: &mut Problems) {
         let known: BTreeSet<&str> = self.sections.iter().chain(declared).map(String::as_str).collect();
+        // Datasources and clusters are named by others; one that this job does not name is another job's or profile's.
+        let elsewhere = |path: &str| matches!(path.split('.').next(), Some("datasource" | "cluster"));
         for layer in self.files.iter().chain(&self.command_line) {
-            for path in unknown(&layer.values, "", &known) {
+            for path in unknown(&layer.values, "", &known).iter().filter(|path| !elsewhere(path)) {
                 let message = format!("nothing in this job reads `{path}`");
-                let remedy = suggestion(&path, known.iter().copied());
+                let remedy = suggestion(path, known.iter().copied());
                 problems.add("unknown-section", &layer.origin, message, remedy);
             }
         }
+        let others = declared.difference(&self.sections).chain(&self.replaced);
+        let others: Vec<String> = others.map(|section| variable(section, "")).collect();
         for name in self.environment.keys() {
-            let reserved = RESERVED_VARIABLES.contains(&name.as_str()) || name.starts_with(RESERVED_PREFIX);
+            let reserved = RESERVED_VARIABLES.contains(&name.as_str())
+                || name.starts_with(RESERVED_PREFIX)
+                || others.iter().any(|other| name.starts_with(other));
             if !reserved && !self.variables.contains(name) {
                 let keys = self.effective.iter().map(|effective| variable(&effective.key, ""));
                 let keys: Vec<String> = keys.map(|key| key.trim_end_matches('_').to_owned()).collect();
@@ -145,10 +147,12 @@ fn part(layer: &Layer, path: &str) -> Option<Layer> {
 #[derive(Debug)]
 pub struct Section<'a> {
     path: String,
-    /// Low to high; a layer that no longer counts is `None`.
+    /// Low to high.
     layers: Vec<Option<Layer>>,
     below_environment: usize,
+    /// Whether the environment was written for the connector in force; else only `common` settings are taken from it.
     use_environment: bool,
+    common: &'static [Setting],
     known: Vec<&'static str>,
     config: &'a mut Config,
 }
@@ -164,12 +168,11 @@ impl Section<'_> {
         &self.config.base
     }
 
-    /// Which connector the section names in the end, and where; then forgets every layer that was written for
-    /// another one.
+    /// Which connector the section names in the end, and where; then forgets what every layer says of another one.
     ///
-    /// A layer that names a `connector` begins the section anew: what lower layers say of another connector does not
-    /// count, so that configuration alone can replace a connector.
-    pub fn choose_connector(&mut self) -> Option<(String, Origin)> {
+    /// A layer that names a `connector` begins the section anew: of what lower layers say of another connector only
+    /// the `common` settings count, which mean the same for all. So configuration alone can replace a connector.
+    pub fn choose_connector(&mut self, common: &'static [Setting]) -> Option<(String, Origin)> {
         let setting = "connector";
         self.known.push(setting);
         let variable_name = variable(&self.path, setting);
@@ -195,11 +198,17 @@ impl Section<'_> {
         }
         let chosen = current.as_ref().map(|(name, _)| name.clone());
         for (layer, name) in self.layers.iter_mut().zip(in_force) {
-            if name != chosen {
-                *layer = None;
+            if name != chosen
+                && let Some(layer) = layer
+            {
+                layer.values.retain(|key, _| common.iter().any(|setting| setting.name == key));
             }
         }
         self.use_environment = environment_in_force.map(|(name, _)| name) == chosen;
+        self.common = common;
+        if !self.use_environment {
+            self.config.replaced.insert(self.path.clone());
+        }
         if let Some((name, origin)) = &current {
             let (key, origin) = (format!("{}.{setting}", self.path), origin.to_string());
             self.config.record(Effective { key, value: name.clone(), origin, live: false });
@@ -249,7 +258,9 @@ impl Section<'_> {
             path: format!("{}.{name}", self.path),
             layers: self.layers.iter().map(inner).collect(),
             below_environment: self.below_environment,
-            use_environment: self.use_environment,
+            // A group of common settings is common as a whole.
+            use_environment: self.use_environment || self.common.iter().any(|setting| setting.name == name),
+            common: &[],
             known: Vec::new(),
             config: self.config,
         }
@@ -258,11 +269,6 @@ impl Section<'_> {
     /// Allows settings that somebody else reads from this section.
     pub fn allow(&mut self, settings: &'static [Setting]) {
         self.known.extend(settings.iter().map(|setting| setting.name));
-    }
-
-    /// Whether any layer sets `name`.
-    pub fn has(&mut self, name: &str) -> bool {
-        self.find(name).is_some()
     }
 
     /// Reports what the counting layers say and nothing has read.
@@ -291,7 +297,7 @@ impl Section<'_> {
         let variable = variable(&self.path, name);
         if let Some(value) = self.config.environment.get(&variable) {
             self.config.variables.insert(variable.clone());
-            if self.use_environment {
+            if self.use_environment || self.common.iter().any(|setting| setting.name == name) {
                 return Some((Value::String(value.clone()), Origin::Environment(variable)));
             }
         }
@@ -304,6 +310,7 @@ fn first_line(doc: &str) -> &str {
 }
 
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "`settings!` declares public settings")]
 mod tests {
     use std::time::Duration;
 
@@ -344,7 +351,7 @@ mod tests {
 
     fn read(config: &mut Config, problems: &mut Problems) -> Option<Kafka> {
         let mut section = config.section("source.orders", attribute());
-        section.choose_connector();
+        section.choose_connector(&[]);
         let kafka = Kafka::read(&mut section, problems);
         section.finish(problems);
         config.finish(&BTreeSet::new(), problems);
@@ -376,6 +383,29 @@ mod tests {
         let kafka = read(&mut config(&files, &[], &[]), &mut problems).expect("complete");
         assert_eq!(problems, Problems::default());
         assert_eq!((kafka.topic.as_str(), kafka.group.as_deref()), ("orders", Some("g")));
+    }
+
+    #[test]
+    fn passes_over_variables_of_others() {
+        let variables = [("FLARE_SOURCE_ORDERS_TOPICS", "x"), ("FLARE_SINK_OTHERS_TABLE", "y")];
+        let mut config = config(&[], &variables, &["source.orders.connector=files"]);
+        let mut section = config.section("source.orders", attribute());
+        section.choose_connector(&[]);
+        let mut problems = Problems::default();
+        section.finish(&mut problems);
+        config.finish(&["sink.others".to_owned()].into(), &mut problems);
+        assert_eq!(problems, Problems::default());
+    }
+
+    #[test]
+    fn keeps_common_settings_of_a_replaced_connector() {
+        let mut config = config(&["[source.orders]\nconnector = \"files\"\npath = \"x\""], &[], &[]);
+        let arguments = [("connector", Literal::Text("kafka")), ("wait", Literal::Text("7s"))];
+        let attribute = Layer::attribute(Place { file: "src/main.rs", line: 3 }, &arguments);
+        let mut section = config.section("source.orders", Some(attribute));
+        section.choose_connector(Kafka::ALL);
+        let wait = section.read::<Duration>(&Kafka::ALL[1], &mut Problems::default());
+        assert_eq!(wait, Some(Duration::from_secs(7)));
     }
 
     #[test]

@@ -200,6 +200,8 @@ impl<T: SettingValue> SettingValue for Option<T> {
     }
 }
 
+const NO_TABLE: &str = "this is no table; write it like { a = \"b\" }";
+
 /// Client properties and the like: `properties.NAME = VALUE`; names may contain dots, values may contain `=`.
 impl SettingValue for BTreeMap<String, String> {
     const TYPE: &'static str = "table";
@@ -214,10 +216,11 @@ impl SettingValue for BTreeMap<String, String> {
             Value::Table(table) => table,
             Value::String(text) => {
                 let inline: Result<Value, _> = text.parse();
-                parsed = inline.map_err(|_| format!("{} is no table like {{ a = \"b\" }}", shown(value)))?;
-                parsed.as_table().ok_or("write a table like { a = \"b\" }")?
+                // The values themselves must not stand in messages: there may be passwords among them.
+                parsed = inline.map_err(|_| NO_TABLE)?;
+                parsed.as_table().ok_or(NO_TABLE)?
             }
-            _ => return Err(format!("{} is no table like {{ a = \"b\" }}", shown(value))),
+            _ => return Err(NO_TABLE.to_owned()),
         };
         let mut flat = Self::new();
         flatten("", table, &mut flat)?;
@@ -227,8 +230,9 @@ impl SettingValue for BTreeMap<String, String> {
     /// Values of properties are not shown when their name says that they are secret, since clients take them so.
     fn show(&self) -> String {
         let shown = self.iter().map(|(name, value)| {
-            let secret = ["password", "secret", "token", "key.pem"];
-            let hidden = secret.iter().any(|word| name.contains(word)) || name == "sasl.jaas.config";
+            let secret =
+                ["password", "passphrase", "secret", "token", "key.pem", "jaas", "oauthbearer.config"];
+            let hidden = secret.iter().any(|word| name.contains(word));
             format!("{name}={}", if hidden { "******" } else { value })
         });
         shown.collect::<Vec<_>>().join(" ")
@@ -241,7 +245,8 @@ fn flatten(prefix: &str, table: &toml::Table, flat: &mut BTreeMap<String, String
         match value {
             Value::Table(inner) => flatten(&format!("{name}."), inner, flat)?,
             value => {
-                flat.insert(name, String::parse(value)?);
+                let text = String::parse(value).map_err(|_| format!("the value of `{name}` is no text"))?;
+                flat.insert(name, text);
             }
         }
     }
@@ -274,5 +279,13 @@ mod tests {
         let table: toml::Table = "fetch.queue.backoff.ms = 5".parse().expect("toml");
         let map = BTreeMap::parse(&Value::Table(table)).expect("a table");
         assert_eq!(map["fetch.queue.backoff.ms"], "5");
+    }
+
+    #[test]
+    fn keeps_properties_out_of_messages() {
+        for text in ["{ \"sasl.password\" = \"hunter2\"", "\"hunter2\"", "{ p = [\"hunter2\"] }"] {
+            let error = BTreeMap::<String, String>::parse(&Value::String(text.into())).expect_err("no table");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 }

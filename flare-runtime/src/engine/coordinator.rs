@@ -1,6 +1,7 @@
 //! Counts acknowledgements, completes checkpoints, ends the run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -63,14 +64,17 @@ impl Coordinator {
                 biased;
                 ended = self.tasks.join_next() => match ended {
                     None => break,
-                    Some(result) => flatten(result)?,
+                    Some(result) => if let Err(error) = flatten(result) { return Err(self.fail(error).await) },
                 },
                 Some(report) = self.reports.recv() => self.hear(report, &mut pending).await,
                 () = stop_requested(&mut self.stop), if stopping.is_none() => {
                     stopping = Some(Instant::now() + self.settings.drain_timeout);
                     self.tell(Command::Stop).await;
                 }
-                () = timeout_at(stopping) => return Err(self.cut_off()),
+                () = timeout_at(stopping) => {
+                    let error = self.cut_off();
+                    return Err(self.fail(error).await);
+                }
                 () = tick(&mut ticks) => self.trigger(&mut pending).await,
             }
         }
@@ -80,7 +84,7 @@ impl Coordinator {
 
     /// Begins a checkpoint, unless one is still on its way.
     async fn trigger(&mut self, pending: &mut Pending) {
-        if pending.waiting.keys().any(|barrier| *barrier != Barrier::END) {
+        if !pending.waiting.is_empty() {
             tracing::debug!(job = %self.settings.job, "checkpoint skipped: the one before is not complete");
             return;
         }
@@ -126,13 +130,31 @@ impl Coordinator {
         }
     }
 
+    /// Ends all subtasks, so that nothing of this run goes on behind it; returns the error that it failed by.
+    async fn fail(&mut self, mut error: Error) -> Error {
+        let patience = Instant::now() + Self::PATIENCE;
+        // A subtask lets go of its channels before it returns, so its neighbours may be heard first.
+        while error.is_consequence() {
+            match tokio::time::timeout_at(patience, self.tasks.join_next()).await {
+                Ok(Some(Ok(Err(other)))) => error = other,
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        // User code that never lets go is left behind.
+        let _ = tokio::time::timeout_at(patience, self.tasks.shutdown()).await;
+        error
+    }
+
+    /// How long subtasks may take to end after a failure.
+    const PATIENCE: Duration = Duration::from_secs(1);
+
     fn cut_off(&self) -> Error {
         let timeout = crate::model::format_duration(self.settings.drain_timeout);
         Error::new(
             ErrorKind::Timeout,
             "the job did not drain in time and was cut off; its last checkpoint stands",
         )
-        .with("job", &self.settings.job)
         .with("drain_timeout", timeout)
     }
 }

@@ -1,5 +1,6 @@
 //! The command line of a job's binary: `run`, `plan`, `config`, `doctor`.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::load::{Described, Selection, describe};
 use super::report::{Summary, environment};
-use super::run::{Running, check, check_all, plan};
+use super::run::{Running, block_on, check, check_all, plan};
 use super::settings::JobSettings;
 use crate::config::{Problems, Setting, Settings};
 use crate::error::{Error, ErrorKind, Result};
@@ -105,9 +106,14 @@ fn selection(binary: Binary, matches: &ArgMatches) -> Selection {
         profile: text("profile"),
         config: text("config").map(PathBuf::from),
         settings,
-        default_config: PathBuf::from(binary.manifest_dir).join(binary.config),
-        environment: std::env::vars().collect(),
+        default_config: Some(PathBuf::from(binary.manifest_dir).join(binary.config)),
+        environment: std::env::vars_os().filter_map(text_pair).collect(),
     }
+}
+
+/// A variable that is no text can be no setting.
+fn text_pair((name, value): (OsString, OsString)) -> Option<(String, String)> {
+    Some((name.into_string().ok()?, value.into_string().ok()?))
 }
 
 fn init_logs() {
@@ -117,11 +123,6 @@ fn init_logs() {
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
     // A program that embeds Flare may have its own logs already.
     let _ = logs.with_target(false).try_init();
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    Ok(runtime?)
 }
 
 /// A live line on a terminal; nothing of the kind in a pipe.
@@ -165,7 +166,7 @@ fn signals() -> Result<Signals> {
 
 fn run_job(selection: &Selection, binary: Binary, json: bool) -> Result<ExitCode> {
     let described = describe(selection)?;
-    let summary = runtime()?.block_on(see_through(described, binary.version))?;
+    let summary = block_on(see_through(described, binary.version))??;
     if json {
         println!("{}", serde_json::to_string(&summary).expect("a summary is plain data"));
     } else {
@@ -218,7 +219,7 @@ fn tell(problems: &Problems) -> ExitCode {
 
 fn doctor(selection: &Selection, json: bool) -> Result<ExitCode> {
     let problems = match describe(selection) {
-        Ok(mut described) => runtime()?.block_on(check(&mut described.builder)),
+        Ok(mut described) => block_on(check(&mut described.builder))?,
         Err(error) if json => {
             println!("{}", serde_json::json!({ "error": error.report() }));
             return Ok(ExitCode::from(2));

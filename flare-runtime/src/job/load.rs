@@ -26,8 +26,9 @@ pub(crate) struct Selection {
     pub(crate) config: Option<PathBuf>,
     /// `KEY=VALUE` from the command line.
     pub(crate) settings: Vec<String>,
-    /// Where the binary's own `flare.toml` lies.
-    pub(crate) default_config: PathBuf,
+    /// Where the binary's own `flare.toml` lies, for when the working directory has none; without it, none is looked
+    /// for.
+    pub(crate) default_config: Option<PathBuf>,
     /// The variables of the environment; those that begin with `FLARE_` are settings.
     pub(crate) environment: Vec<(String, String)>,
 }
@@ -144,13 +145,14 @@ fn files(selection: &Selection) -> Result<Vec<PathBuf>> {
     let first = match &selection.config {
         Some(given) if given.is_dir() => given.join("flare.toml"),
         Some(given) => given.clone(),
-        None => [PathBuf::from("flare.toml"), selection.default_config.clone()]
-            .into_iter()
-            .find(|path| path.is_file())
-            .unwrap_or_else(|| PathBuf::from("flare.toml")),
+        None => {
+            let found = selection.default_config.clone().map(|own| [PathBuf::from("flare.toml"), own]);
+            let found = found.into_iter().flatten().find(|path| path.is_file());
+            found.unwrap_or_else(|| PathBuf::from("flare.toml"))
+        }
     };
     let mut files = Vec::new();
-    if first.is_file() {
+    if first.is_file() && (selection.config.is_some() || selection.default_config.is_some()) {
         files.push(first.clone());
     } else if selection.config.is_some() {
         let message = "the configuration file is not there";

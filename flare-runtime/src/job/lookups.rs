@@ -196,7 +196,7 @@ fn open(builder: &mut Builder, declaration: &'static LookupDeclaration) -> Opene
     let attribute = Some(Layer::attribute(declaration.place, &arguments));
     let Builder { config, problems, .. } = &mut *builder;
     let mut section = config.section(&path, attribute.clone());
-    let chosen = section.choose_connector();
+    let chosen = section.choose_connector(COMMON);
     let config = LookupConfig::read(&mut section, declaration.default.is_some(), problems);
     let Some((connector, _)) = chosen else {
         let remedy = "write `datasource` and `sql` in the attribute, or a `connector` in the configuration";

@@ -16,6 +16,17 @@ use crate::error::Result;
 use crate::monitor::Totals;
 use crate::plan;
 
+/// Runs `work` on a runtime of its own, which does not wait for user code that never lets go.
+///
+/// # Errors
+/// When there can be no runtime.
+pub(crate) fn block_on<R>(work: impl Future<Output = R>) -> Result<R> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(done)
+}
+
 /// A job's graph for people.
 pub(crate) struct Plan {
     /// A line a stage.

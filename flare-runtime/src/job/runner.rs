@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::load::{Selection, Subject, describe, describe_subject};
 use super::report::Summary;
-use super::run::{Running, check_all};
+use super::run::{Running, block_on, check_all};
 use super::sources::Job;
 use crate::config::Place;
 use crate::error::Result;
@@ -93,7 +93,6 @@ impl Runner {
     /// # Panics
     /// Inside an asynchronous function; use [`Runner::run`] there.
     pub fn run_blocking(self) -> Result<Summary> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.run())
+        block_on(self.run())?
     }
 }

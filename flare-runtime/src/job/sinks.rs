@@ -152,7 +152,7 @@ pub(super) fn open_sink(
 ) -> Option<OpenSink> {
     let Builder { config, problems, .. } = &mut *builder;
     let mut section = config.section(path, attribute.clone());
-    let chosen = section.choose_connector();
+    let chosen = section.choose_connector(common);
     let settings = SinkSettings::read(&mut section, problems);
     let mut group = section.group("retry");
     let retry = RetrySettings::read(&mut group, problems);

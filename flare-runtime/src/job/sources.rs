@@ -175,7 +175,7 @@ fn open<T: DeserializeOwned + Send + 'static>(
     let attribute = Some(attribute(declaration, allowed));
     let Builder { config, problems, .. } = &mut *builder;
     let mut section = config.section(path, attribute.clone());
-    let (connector, _) = section.choose_connector()?;
+    let (connector, _) = section.choose_connector(SourceSettings::ALL)?;
     let settings = SourceSettings::read(&mut section, problems);
     let event_time = declaration
         .event_time

@@ -308,8 +308,9 @@ impl<S: Step> Stream<S> {
     pub(crate) fn into_ports(self, duplicate: Option<fn(&S::Out) -> S::Out>) -> Parts {
         let (job, behind_dirty) = (self.job.clone(), self.behind_dirty);
         // Without operators of its own, the stream is just what it reads; but only an output that knows how to copy
-        // can have several readers.
-        if let (Head::Ports(ports), true, None) = (&self.head, self.fused.is_empty(), duplicate) {
+        // can have several readers, and a parallelism needs a stage that has it.
+        let bare = self.fused.is_empty() && self.parallelism.is_none();
+        if let (Head::Ports(ports), true, None) = (&self.head, bare, duplicate) {
             let ports = ports.clone();
             job.lock().close_end(self.end);
             return Parts { job, ports, behind_dirty };

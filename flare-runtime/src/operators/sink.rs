@@ -61,6 +61,8 @@ struct Writer<T, B> {
     due: Option<Instant>,
     records_in: Counter,
     records_out: Counter,
+    /// Refused records that were counted as written before.
+    owed: usize,
 }
 
 impl<T: Send + 'static, B: SinkBatch + 'static> Writer<T, B> {
@@ -93,7 +95,7 @@ impl<T: Send + 'static, B: SinkBatch + 'static> Writer<T, B> {
         let mut rejects = Vec::new();
         let written = self.sink.write(&self.buffer, &mut rejects).await;
         written.map_err(|error| error.with("operator", &self.downstream.cx.subtask))?;
-        self.records_out.add(self.buffer.len() as u64);
+        self.count(self.buffer.len(), rejects.len());
         self.buffer.clear();
         self.reject(rejects).await
     }
@@ -104,7 +106,16 @@ impl<T: Send + 'static, B: SinkBatch + 'static> Writer<T, B> {
         let mut rejects = Vec::new();
         let flushed = self.sink.flush(&mut rejects).await;
         flushed.map_err(|error| error.with("operator", &self.downstream.cx.subtask))?;
+        self.count(0, rejects.len());
         self.reject(rejects).await
+    }
+
+    /// Counts what was written. A sink may refuse records of an earlier batch, which are then taken from this one.
+    fn count(&mut self, taken: usize, refused: usize) {
+        self.owed += refused;
+        let paid = self.owed.min(taken);
+        self.owed -= paid;
+        self.records_out.add((taken - paid) as u64);
     }
 
     async fn reject(&mut self, rejects: Vec<Reject>) -> Result<()> {
@@ -120,9 +131,19 @@ impl<T: Send + 'static, B: SinkBatch + 'static> Subtask for SinkSubtask<T, B> {
         let counter = |name| cx.metrics().counter(&cx.subtask.operator.0, name);
         let (records_in, records_out) = (counter("records_in"), counter("records_out"));
         let sink = make.await?;
-        let due = None;
-        let mut writer =
-            Writer { sink, encode, buffer, batch, settings, downstream, raw, due, records_in, records_out };
+        let mut writer = Writer {
+            sink,
+            encode,
+            buffer,
+            batch,
+            settings,
+            downstream,
+            raw,
+            due: None,
+            records_in,
+            records_out,
+            owed: 0,
+        };
         loop {
             let message = tokio::select! {
                 biased;

@@ -97,6 +97,9 @@ impl<T: Send> Source<T> for Decoding<T> {
     }
 }
 
+/// How long a commit may hold up reading; the next one covers it.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What a source's subtask is made of.
 pub struct TypedParts<T> {
     /// Makes the source when the subtask starts.
@@ -136,8 +139,17 @@ impl<T: Send + 'static> Subtask for SourceSubtask<T> {
             commits: BTreeMap::new(),
             pause: Pause::default(),
         };
-        while reader.turn(&mut link).await? {}
-        reader.finish(&mut link).await
+        loop {
+            match reader.turn(&mut link).await? {
+                Turn::GoOn => {}
+                Turn::End => {
+                    // No record can come any more, however late.
+                    reader.downstream.control(Control::Watermark(Timestamp::MAX)).await?;
+                    return reader.finish(&mut link).await;
+                }
+                Turn::Stop => return reader.finish(&mut link).await,
+            }
+        }
     }
 }
 
@@ -154,6 +166,14 @@ struct Reader<T> {
     pause: Pause,
 }
 
+enum Turn {
+    GoOn,
+    /// The input has ended.
+    End,
+    /// The host has asked to stop; there may be more input.
+    Stop,
+}
+
 enum Event {
     Command(Option<Command>),
     Read(Result<Progress>),
@@ -162,8 +182,8 @@ enum Event {
 }
 
 impl<T: Send + 'static> Reader<T> {
-    /// One event; `false` when reading is over.
-    async fn turn(&mut self, link: &mut HostLink) -> Result<bool> {
+    /// One event.
+    async fn turn(&mut self, link: &mut HostLink) -> Result<Turn> {
         let flush_at = self.downstream.flush_at();
         let resume_at = self.pause.until;
         let event = tokio::select! {
@@ -176,7 +196,7 @@ impl<T: Send + 'static> Reader<T> {
         match event {
             Event::Command(None | Some(Command::Stop)) => {
                 self.deliver().await?;
-                return Ok(false);
+                return Ok(Turn::Stop);
             }
             Event::Command(Some(Command::Trigger(barrier))) => {
                 self.deliver().await?;
@@ -187,7 +207,9 @@ impl<T: Send + 'static> Reader<T> {
             Event::Read(Ok(progress)) => {
                 self.pause = Pause::default();
                 self.deliver().await?;
-                return Ok(progress == Progress::More);
+                // A source that never waits must let others run.
+                tokio::task::consume_budget().await;
+                return Ok(if progress == Progress::End { Turn::End } else { Turn::GoOn });
             }
             Event::Read(Err(error)) if error.is_retryable() => {
                 tracing::warn!(operator = %self.downstream.cx.subtask, "source paused: {}", error.report());
@@ -198,12 +220,11 @@ impl<T: Send + 'static> Reader<T> {
             Event::Flush => self.downstream.flush().await?,
             Event::Resume => self.pause.until = None,
         }
-        Ok(true)
+        Ok(Turn::GoOn)
     }
 
     /// Ends the stream, then waits until its last records are safe, to commit their positions.
     async fn finish(&mut self, link: &mut HostLink) -> Result<()> {
-        self.downstream.control(Control::Watermark(Timestamp::MAX)).await?;
         self.downstream.control(Control::End).await?;
         self.acknowledge(link, Barrier::END).await;
         while let Some(command) = link.commands.recv().await {
@@ -232,7 +253,9 @@ impl<T: Send + 'static> Reader<T> {
     async fn commit(&mut self, barrier: Barrier) {
         let Some(positions) = self.commits.remove(&barrier) else { return };
         self.commits.retain(|older, _| *older > barrier);
-        if let Err(error) = self.source.commit(&positions).await {
+        let committed = tokio::time::timeout(COMMIT_TIMEOUT, self.source.commit(&positions)).await;
+        let no_answer = |_| Err(Error::new(ErrorKind::Timeout, "no answer to a commit"));
+        if let Err(error) = committed.unwrap_or_else(no_answer) {
             let cx = &self.downstream.cx;
             cx.metrics().counter(&cx.subtask.operator.0, "commit_failures").add(1);
             tracing::warn!(operator = %cx.subtask, "positions not committed: {}", error.report());

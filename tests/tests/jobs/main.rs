@@ -4,6 +4,7 @@
 
 mod command_line;
 mod dirty;
+mod endings;
 mod graph;
 mod lookups;
 mod operators;

@@ -8,5 +8,5 @@ fn order_wide(_job: &mut Job) -> flare::Result<()> {
 fn main() {
     let job = inventory::iter::<JobDeclaration>().next().expect("a job");
     assert_eq!(job.name, "order-wide");
-    (job.describe)(&mut Job).expect("describes");
+    let _: fn(&mut Job) -> flare::Result<()> = job.describe;
 }

@@ -1,4 +1,4 @@
-use flare::__private::{Connected, ConnectorDeclaration, FromRow, LookupDeclaration, LookupRow, inventory};
+use flare::__private::{Connected, ConnectorDeclaration, LookupDeclaration, LookupRow, inventory};
 use flare::{FromRow, async_lookup, jdbc, kafka};
 
 fn connected<T: Connected + LookupRow<Key = u64> + FromRow>() {}

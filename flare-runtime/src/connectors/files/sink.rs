@@ -1,11 +1,12 @@
 //! Writes a file, a record a line.
 
+use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::fs::{File, OpenOptions};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 use super::config::{FilesSinkSettings, WriteMode};
 use crate::api::{
@@ -80,9 +81,20 @@ async fn open(path: &Path, mode: WriteMode) -> std::io::Result<(File, u64)> {
         WriteMode::Append => options.append(true),
         WriteMode::Overwrite => options.write(true).truncate(true),
     };
-    let file = options.open(path).await?;
+    let mut file = options.open(path).await?;
+    if file.metadata().await?.len() > 0 && is_torn(path).await? {
+        file.write_all(b"\n").await?;
+        file.flush().await?;
+    }
     let length = file.metadata().await?.len();
     Ok((file, length))
+}
+
+/// Whether the file ends inside a line, as a crash leaves it; the next record must not become part of that line.
+async fn is_torn(path: &Path) -> std::io::Result<bool> {
+    let mut file = File::open(path).await?;
+    file.seek(SeekFrom::End(-1)).await?;
+    Ok(file.read_u8().await? != b'\n')
 }
 
 /// A full disk may have room again later; anything else is final.
@@ -108,6 +120,12 @@ impl Writer {
         // Tokio's files report the error of a write at the next call.
         self.file.flush().await
     }
+
+    /// Half a batch must not stay: it is written again, from where it began.
+    async fn cut_back(&mut self) -> std::io::Result<()> {
+        self.file.set_len(self.length).await?;
+        self.file.seek(SeekFrom::Start(self.length)).await.map(|_| ())
+    }
 }
 
 #[async_trait]
@@ -116,13 +134,10 @@ impl Sink<ByteBatch> for Writer {
         self.buffer.clear();
         for index in 0..batch.len() {
             self.buffer.extend_from_slice(batch.payload(index));
-            if !self.buffer.ends_with(b"\n") {
-                self.buffer.push(b'\n');
-            }
+            self.buffer.push(b'\n');
         }
         if let Err(error) = self.append().await {
-            // Half a batch must not stay: it is written again.
-            self.file.set_len(self.length).await.map_err(|error| unwritable(&self.path, error))?;
+            self.cut_back().await.map_err(|error| unwritable(&self.path, error))?;
             return Err(unwritable(&self.path, error));
         }
         self.length += self.buffer.len() as u64;
@@ -137,11 +152,46 @@ impl Sink<ByteBatch> for Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Meta;
 
     #[test]
     fn numbers_the_files_of_several_subtasks() {
         let path = Path::new("out/rows.jsonl");
         assert_eq!(subtask_path(path, 0, 1), Path::new("out/rows.jsonl"));
         assert_eq!(subtask_path(path, 1, 2), Path::new("out/rows-1.jsonl"));
+    }
+
+    async fn writer(path: &Path, mode: WriteMode) -> Writer {
+        let (file, length) = open(path, mode).await.expect("opens");
+        Writer { file, path: path.to_owned(), length, buffer: Vec::new() }
+    }
+
+    async fn write(writer: &mut Writer, payload: &str) {
+        let mut batch = ByteBatch::default();
+        batch.push(b"", payload.as_bytes(), Meta::NONE);
+        writer.write(&batch, &mut Vec::new()).await.expect("writes");
+    }
+
+    #[tokio::test]
+    async fn begins_a_line_of_its_own_after_a_crash() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rows.jsonl");
+        std::fs::write(&path, "whole\nha").expect("writes");
+        write(&mut writer(&path, WriteMode::Append).await, "half").await;
+        write(&mut writer(&path, WriteMode::Append).await, "next").await;
+        assert_eq!(std::fs::read_to_string(&path).expect("reads"), "whole\nha\nhalf\nnext\n");
+    }
+
+    #[tokio::test]
+    async fn leaves_no_hole_where_a_write_failed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rows.jsonl");
+        let mut writer = writer(&path, WriteMode::Overwrite).await;
+        write(&mut writer, "first").await;
+        writer.buffer = b"half a bat".to_vec();
+        writer.append().await.expect("writes");
+        writer.cut_back().await.expect("cuts back");
+        write(&mut writer, "second").await;
+        assert_eq!(std::fs::read_to_string(&path).expect("reads"), "first\nsecond\n");
     }
 }

@@ -77,6 +77,9 @@ impl CreateSource for Files {
     }
 }
 
+/// Bytes that are read at once.
+const CHUNK: usize = 64 * 1024;
+
 struct Open {
     file: File,
     name: String,
@@ -218,6 +221,8 @@ impl ByteSource for Reader {
             }
             self.lines.buffer.drain(..self.lines.taken);
             self.lines.taken = 0;
+            // Else a read is as short as what the buffer happens to have room for.
+            self.lines.buffer.reserve(CHUNK);
             // A file's read is cancel safe: bytes that were read stay with the file until they are taken.
             let read = open.file.read_buf(&mut self.lines.buffer).await;
             self.lines.ended = read.map_err(|error| unreadable(Path::new(&open.name), error))? == 0;

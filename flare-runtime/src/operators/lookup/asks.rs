@@ -258,11 +258,11 @@ where
         }
     }
 
-    /// Whether somebody still waits for the key and tries are left.
+    /// Whether the key is still wanted and tries are left.
     fn may_retry(&self, key: &K) -> bool {
         let pending = self.pending.get(key);
         pending.is_some_and(|pending| {
-            !pending.waiters.is_empty() && pending.attempt <= self.settings.retry.times
+            (pending.refresh || !pending.waiters.is_empty()) && pending.attempt <= self.settings.retry.times
         })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
@@ -69,6 +70,8 @@ pub struct LookupSubtask<T, K, V, U> {
     arriving: Vec<(T, Meta)>,
     /// The table on its way, while the old one is still served.
     loading: Option<BoxFuture<'static, Result<Vec<(K, V)>>>>,
+    /// What happened while the way out was full.
+    early: VecDeque<Event<K, V>>,
     ended: bool,
 }
 
@@ -113,7 +116,8 @@ where
         let concurrency = settings.concurrency.unwrap_or_else(|| parts.lookup.concurrency());
         let asks = AskSettings {
             batch: settings.batch.min(parts.lookup.max_batch()).max(1),
-            concurrency: (concurrency / parts.parallelism.max(1)).max(1),
+            // Rows that are loaded anew hold no slot, so the capacity must bound requests, too.
+            concurrency: (concurrency / parts.parallelism.max(1)).clamp(1, settings.capacity.max(1)),
             timeout: settings.timeout,
             retry: parts.config.retry.clone(),
         };
@@ -127,6 +131,7 @@ where
             deadlines: VecDeque::new(),
             arriving: Vec::new(),
             loading: None,
+            early: VecDeque::new(),
             ended: false,
         }
     }
@@ -181,7 +186,7 @@ where
         let now = Instant::now();
         let mut answered = Vec::new();
         self.asks.apply(first, now, &mut answered);
-        while let Some(event) = self.asks.next().now_or_never() {
+        while let Some(event) = self.early.pop_front().or_else(|| self.asks.next().now_or_never()) {
             self.asks.apply(event, now, &mut answered);
         }
         for (waiters, answer) in answered {
@@ -210,11 +215,21 @@ where
         }
     }
 
-    /// Sends on what has its answer.
+    /// Sends on what has its answer. Time that the way out takes is no lookup's fault, so it moves the deadlines.
     async fn let_out(&mut self, link: &HostLink) -> Result<()> {
         if !self.slots.is_leaving() {
             return Ok(());
         }
+        let began = Instant::now();
+        self.send_all(link).await?;
+        let taken = began.elapsed();
+        if taken > Duration::from_millis(1) {
+            self.deadlines.iter_mut().for_each(|(at, _)| *at += taken);
+        }
+        Ok(())
+    }
+
+    async fn send_all(&mut self, link: &HostLink) -> Result<()> {
         let mut out = Batch::with_capacity(0);
         let mut rejects = Vec::new();
         for leaving in self.slots.take_leaving() {
@@ -230,9 +245,10 @@ where
     }
 
     async fn send(&mut self, out: &mut Batch<U>, rejects: &mut Vec<Reject>) -> Result<()> {
-        let rejects = std::mem::take(rejects);
-        self.parts.downstream.reject(DirtyStage::Lookup, rejects).await?;
-        if out.is_empty() { Ok(()) } else { self.parts.downstream.batch(std::mem::take(out)).await }
+        let Self { parts, asks, early, .. } = self;
+        let (out, rejects) = (std::mem::take(out), std::mem::take(rejects));
+        beside(asks, early, parts.downstream.reject(DirtyStage::Lookup, rejects)).await?;
+        if out.is_empty() { Ok(()) } else { beside(asks, early, parts.downstream.batch(out)).await }
     }
 
     async fn control(&mut self, link: &HostLink, control: Control) -> Result<()> {
@@ -242,7 +258,8 @@ where
                 self.parts.downstream.end(link).await
             }
             control => {
-                self.parts.downstream.control(control).await?;
+                let Self { parts, asks, early, .. } = self;
+                beside(asks, early, parts.downstream.control(control)).await?;
                 if let Control::Barrier(barrier) = control {
                     link.acknowledge(barrier, Default::default()).await;
                 }
@@ -308,6 +325,9 @@ where
     }
 
     async fn happened(&mut self) -> Result<Happened<T, K, V>> {
+        if let Some(event) = self.early.pop_front() {
+            return Ok(Happened::Event(event));
+        }
         let deadline = self.deadlines.front().map(|(at, _)| *at);
         let refresh = self.parts.table.as_ref().and_then(Table::due);
         let hungry = self.arriving.is_empty();
@@ -315,10 +335,11 @@ where
             biased;
             event = self.asks.next(), if self.asks.is_busy() => Happened::Event(event),
             () = until(deadline) => Happened::Deadline,
-            message = self.parts.input.next(), if hungry => Happened::Message(message?),
             () = until(self.parts.downstream.flush_at()) => Happened::Flush,
             loaded = finished(&mut self.loading) => Happened::Loaded(loaded),
             () = until(refresh), if self.loading.is_none() => Happened::Refresh,
+            // Last, since constant input would let nothing behind it happen.
+            message = self.parts.input.next(), if hungry => Happened::Message(message?),
         })
     }
 
@@ -371,6 +392,26 @@ where
             attempt += 1;
         }
         Ok(())
+    }
+}
+
+/// Waits for `sending` while requests go on.
+async fn beside<K, V, R>(
+    asks: &mut Asks<K, V>,
+    early: &mut VecDeque<Event<K, V>>,
+    sending: impl Future<Output = R>,
+) -> R
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    tokio::pin!(sending);
+    loop {
+        tokio::select! {
+            biased;
+            sent = &mut sending => return sent,
+            event = asks.next() => early.push_back(event),
+        }
     }
 }
 

@@ -42,8 +42,8 @@ impl<K: Hash + Eq + Send + Sync, V: Send + Sync> Table<K, V> {
             return Ok(());
         }
         let loaded = self.rows.wait_for(Option::is_some).await;
-        let gone = |_| Error::new(ErrorKind::Failed, "the table was not loaded by the first subtask");
-        loaded.map(|_| ()).map_err(gone)
+        let message = "the table was not loaded by the first subtask";
+        loaded.map(|_| ()).map_err(|_| Error::new(ErrorKind::Failed, message).consequence())
     }
 
     /// Puts newly loaded rows in the place of the old ones, all at once.

@@ -30,6 +30,7 @@ struct Scripted {
     running: Arc<AtomicUsize>,
     most_running: Arc<AtomicUsize>,
     max_batch: usize,
+    concurrency: usize,
 }
 
 struct Running(Arc<AtomicUsize>);
@@ -53,7 +54,9 @@ impl Lookup<u32, String> for Scripted {
         let _running = Running(Arc::clone(&self.running));
         match (self.script)(number, keys) {
             Some((after, answer)) => {
-                sleep(after).await;
+                // Real clients wait several times for one answer.
+                sleep(after / 2).await;
+                sleep(after / 2).await;
                 answer
             }
             None => std::future::pending().await,
@@ -66,7 +69,7 @@ impl Lookup<u32, String> for Scripted {
     }
 
     fn concurrency(&self) -> usize {
-        2
+        self.concurrency
     }
 
     fn max_batch(&self) -> usize {
@@ -140,6 +143,15 @@ fn rig_with_batch(
     script: impl Fn(usize, &[u32]) -> Answer + Send + Sync + 'static,
     change: impl FnOnce(&mut LookupConfig),
 ) -> Rig {
+    rig_with_concurrency(2, max_batch, script, change)
+}
+
+fn rig_with_concurrency(
+    concurrency: usize,
+    max_batch: usize,
+    script: impl Fn(usize, &[u32]) -> Answer + Send + Sync + 'static,
+    change: impl FnOnce(&mut LookupConfig),
+) -> Rig {
     let mut config = config();
     change(&mut config);
     let (calls, most_running) = (Arc::default(), Arc::default());
@@ -149,6 +161,7 @@ fn rig_with_batch(
         running: Arc::default(),
         most_running: Arc::clone(&most_running),
         max_batch,
+        concurrency,
     };
     let (input, input_end) = mpsc::channel(64);
     let (output_end, output) = mpsc::channel(64);
@@ -330,6 +343,26 @@ async fn serves_an_ageing_row_while_it_is_loaded_anew() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pauses_when_an_ageing_row_cannot_be_loaded() {
+    let script = |number, keys: &[u32]| match number {
+        1 => rows(MS)(number, keys),
+        _ => Some((MS, Err(unavailable()))),
+    };
+    let mut rig = rig(script, |config| {
+        config.cache.refresh_after = Some(500 * MS);
+        config.retry.backoff = 100 * MS;
+        config.retry.max_backoff = 100 * MS;
+    });
+    rig.send([1]).await;
+    rig.after(600 * MS).await;
+    for _ in 0..200 {
+        rig.send([1]).await;
+        assert_eq!(rig.after(MS).await, ["1=row1"]);
+    }
+    assert!(rig.calls().len() < 8, "{}", rig.calls().len());
+}
+
+#[tokio::test(start_paused = true)]
 async fn serves_a_stale_row_when_the_source_is_away() {
     let script = |number, keys: &[u32]| match number {
         1 => rows(MS)(number, keys),
@@ -372,6 +405,42 @@ async fn does_with_a_missing_row_what_the_strategy_says() {
     fail.after(5 * MS).await;
     let error = fail.task.await.expect("no panic").expect_err("the job fails");
     assert!(error.report().contains("key=1"), "{}", error.report());
+}
+
+#[tokio::test(start_paused = true)]
+async fn blames_no_lookup_for_a_slow_sink() {
+    let mut rig = rig_with_batch(1, rows(10 * MS), |config| config.lookup.order = Order::Unordered);
+    rig.send([0]).await;
+    rig.after(20 * MS).await;
+    rig.send([1, 2, 3, 4]).await;
+    for _ in 0..100 {
+        rig.input.try_send(Message::Batch(vec![0].into())).ok();
+        tokio::task::yield_now().await;
+    }
+    // The way out is full for longer than the lookup's timeout.
+    sleep(500 * MS).await;
+    let mut seen = rig.after(MS).await;
+    seen.extend(rig.after(50 * MS).await);
+    seen.extend(rig.after(50 * MS).await);
+    seen.retain(|record| record != "0=row0");
+    seen.sort();
+    assert_eq!(seen, ["1=row1", "2=row2", "3=row3", "4=row4"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn loads_ageing_rows_anew_within_its_capacity() {
+    let mut rig = rig_with_concurrency(usize::MAX, 1, rows(10 * MS), |config| {
+        config.lookup.capacity = 4;
+        config.cache.refresh_after = Some(500 * MS);
+    });
+    rig.send(0..40).await;
+    assert_eq!(rig.after(400 * MS).await.len(), 40);
+    rig.after(200 * MS).await;
+    rig.send(0..40).await;
+    assert_eq!(rig.after(5 * MS).await.len(), 40);
+    rig.after(400 * MS).await;
+    assert_eq!(rig.calls().len(), 80);
+    assert!(rig.most_running.load(Ordering::SeqCst) <= 4, "{:?}", rig.most_running);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! Tests against settings alone, and against a real broker: `FLARE_TEST_KAFKA=host:port`.
 
+#![expect(clippy::disallowed_methods, reason = "tests and bare loops may block their own thread")]
+
 mod reading;
 mod settings;
 mod speed;
