@@ -31,6 +31,8 @@ pub(super) fn row(record: &Record) -> TokenStream {
         }
 
         impl ::flare::__private::KeyOf<#ident> for #key {
+            type Key = Self;
+
             fn into_key(self) -> Self {
                 self
             }

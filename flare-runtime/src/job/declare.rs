@@ -144,9 +144,12 @@ tuple_keys!(A.0 B.1 C.2 D.3);
     label = "this closure must return the type of the `#[key]` field of `{Row}`",
     note = "the key of a lookup is its `#[key]` field; with several such fields it is a tuple of them, in order"
 )]
-pub trait KeyOf<Row: LookupRow>: Sized {
+pub trait KeyOf<Row> {
+    /// The type itself.
+    type Key;
+
     /// The key itself.
-    fn into_key(self) -> Row::Key;
+    fn into_key(self) -> Self::Key;
 }
 
 /// A function that joins a record with the dimension row found for it.

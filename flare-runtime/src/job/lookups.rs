@@ -49,7 +49,7 @@ impl<S: Step> Stream<S> {
     where
         S::Out: Serialize,
         V: LookupRow,
-        K: KeyOf<V>,
+        K: KeyOf<V, Key = V::Key>,
         U: Send + 'static,
         F: FnMut(&S::Out) -> K + Clone + Send + 'static,
         J: Join<S::Out, V, U>,
