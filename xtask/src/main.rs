@@ -1,8 +1,9 @@
-//! Developer commands of Flare: `cargo xtask services|test|ci|bench`.
+//! Developer commands of Flare: `cargo xtask services|demo|test|ci|bench`.
 
 mod bench;
 mod ci;
 mod command;
+mod demo;
 mod interrupt;
 mod packages;
 mod services;
@@ -39,6 +40,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Start Kafka and MariaDB and load the example `order_wide` into them
+    Demo,
     /// Run every check that a change must pass
     Ci,
     /// Run one benchmark in a release build
@@ -91,6 +94,7 @@ fn run(task: Task) -> Result<u8> {
     match task {
         Task::Services(task) => run_services(&workspace, task),
         Task::Test { no_services, args } => test::run(&workspace, !no_services, &args),
+        Task::Demo => demo::run(&workspace),
         Task::Ci => ci::run(&workspace),
         Task::Bench { name, json, args } => bench::run(&workspace, &name, json.as_deref(), &args),
     }

@@ -92,6 +92,15 @@ impl Service for Kafka {
     }
 }
 
+/// One of Kafka's own command-line tools, connected to the broker that `up` started.
+pub(crate) fn tool(services: &Path, class: &str) -> Result<Command> {
+    let site = Site::find(&Kafka, services)?;
+    let mut java = Command::new("java");
+    java.args(logging("error")).arg("-cp").arg(libraries(&site).join("*")).arg(class);
+    java.args(["--bootstrap-server", &Kafka.address(site.port)]);
+    Ok(java)
+}
+
 fn controller_port(port: u16) -> Result<u16> {
     port.checked_add(1).with_context(|| {
         format!("the controller needs the port after {port}; set {} to a lower one", FACTS.port_variable)

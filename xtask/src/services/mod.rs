@@ -3,7 +3,7 @@
 //! A new service is a file with a [`Service`] and a line in [`ALL`].
 
 mod address;
-mod kafka;
+pub(crate) mod kafka;
 mod lifecycle;
 mod mariadb;
 mod postgres;
