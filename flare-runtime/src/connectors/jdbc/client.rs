@@ -35,6 +35,7 @@ pub struct Datasource(Arc<Inner>);
 struct Inner {
     name: String,
     url: DatabaseUrl,
+    location: String,
     target: Target,
     max_connections: usize,
     connect_timeout: Duration,
@@ -44,6 +45,15 @@ struct Inner {
     init: OnceCell<()>,
     permits: Arc<Semaphore>,
     pool: Mutex<Pool>,
+}
+
+/// The url without a password; a file's path whole.
+fn location(url: &DatabaseUrl, base: &Path) -> String {
+    let shown = url.to_string();
+    match shown.strip_prefix("sqlite:") {
+        Some(path) => base.join(path.trim_start_matches("//")).display().to_string(),
+        None => shown,
+    }
 }
 
 /// Connections that nobody uses, the one used last at the end.
@@ -72,6 +82,7 @@ impl Datasource {
         }
         Ok(Self(Arc::new(Inner {
             name: name.to_owned(),
+            location: location(&settings.url, base),
             url: settings.url.clone(),
             target,
             max_connections: settings.max_connections,
@@ -88,6 +99,11 @@ impl Datasource {
     /// The name of its section.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// Where it is, for reports: its url without a password.
+    pub(super) fn location(&self) -> &str {
+        &self.0.location
     }
 
     /// The first row of a query, if it has any.

@@ -52,7 +52,7 @@ struct JdbcLookup {
 #[async_trait]
 impl RowLookup for JdbcLookup {
     fn describe(&self) -> String {
-        format!("{} {}", self.datasource.dialect().name(), self.datasource.name())
+        format!("{} in {}", self.datasource.name(), self.datasource.location())
     }
 
     async fn check(&self) -> Result<()> {

@@ -90,7 +90,7 @@ struct JdbcSinkFactory(Arc<Target>);
 #[async_trait]
 impl CreateSink<RowBatch> for JdbcSinkFactory {
     fn describe(&self) -> String {
-        format!("{} table {}", self.0.datasource.dialect().name(), self.0.settings.table)
+        format!("table {} in {}", self.0.settings.table, self.0.datasource.location())
     }
 
     async fn check(&self) -> Result<()> {
