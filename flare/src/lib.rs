@@ -52,6 +52,21 @@ pub use flare_runtime::job::{BoxedStream, Job, Runner, Shared, Stream, Summary};
 pub use flare_runtime::model::{DirtyRecord, FromRow, FromValue, IntoValue, Row, Secret, Timestamp, Value};
 pub use flare_runtime::operators::Routed;
 
+/// Where bad records go: the section `dirty` of the configuration, or [`Job::dirty`] in code.
+///
+/// With `connector = "files"` or `"kafka"` each [`DirtyRecord`] lands as JSON. With `connector = "jdbc"`, a
+/// `datasource`, a `table` and `mode = "insert"` it lands as a row, causes as one text with a cause a line, in a table
+/// such as
+///
+/// ```sql
+#[doc = include_str!("docs/dirty.sql")]
+/// ```
+///
+/// `budget_count` and `budget_ratio` within `budget_window` bound how much dirt a job bears before it fails.
+pub mod dirty {
+    pub use flare_runtime::model::DirtyRecord;
+}
+
 /// Databases for user code: queries beside what attributes do, through the pools of the configuration.
 #[cfg(feature = "jdbc")]
 pub mod jdbc {

@@ -80,3 +80,47 @@ fn is_skipped_or_fails_the_job_where_that_is_set() {
     let error = check(positive, fail).map(|_| ()).unwrap_err().report();
     assert!(error.contains("numbers.jsonl@2"), "{error}");
 }
+
+#[test]
+fn lands_in_a_table_by_configuration_alone() {
+    let folder = Folder::new();
+    folder.write("numbers.jsonl", INPUT);
+    folder.write("dirty.sql", include_str!("../../../flare/src/docs/dirty.sql"));
+    let config = folder.write(
+        "flare.toml",
+        "[dirty]\nconnector = \"jdbc\"\ndatasource = \"d\"\ntable = \"dirty\"\nmode = \"insert\"\n\
+         [datasource.d]\nurl = \"sqlite:dirty.db\"\ninit_sql = \"dirty.sql\"\n",
+    );
+    check(positive, |runner| runner.config(config.clone())).unwrap();
+    let seen = check(landed, |runner| runner.config(config)).unwrap().1.items();
+    assert_eq!(seen, ["parse 2 not json", "convert 3 {\"n\":-2}"]);
+}
+
+/// A row of the table, read back.
+#[derive(Clone, FromRow)]
+struct Landed {
+    stage: String,
+    offset: i64,
+    raw: String,
+}
+
+fn landed(job: &mut Job, out: Collected<String>) -> Result<()> {
+    let database = job.datasource("d")?;
+    let read = move |_: u32| {
+        let database = database.clone();
+        async move {
+            let sql = "SELECT * FROM dirty ORDER BY \"offset\"";
+            database.query_list::<Landed>(sql, ()).await.map(Some)
+        }
+    };
+    let all = job.values("once", vec![0_u32]).lookup_with(
+        "landed",
+        |n| *n,
+        read,
+        |_, rows: &Vec<Landed>| rows.clone(),
+    )?;
+    all.flat_map(|rows| rows)
+        .map(|row| format!("{} {} {}", row.stage, row.offset, row.raw))
+        .for_each(out.collector());
+    Ok(())
+}
