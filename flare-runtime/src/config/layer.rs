@@ -92,10 +92,17 @@ fn table(entries: &[(&str, Literal)]) -> Table {
 }
 
 /// Values from one place.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Layer {
     pub(crate) origin: Origin,
     pub(crate) values: Table,
+}
+
+/// Without the values: what is secret is known only to the declaration that reads it.
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layer").field("origin", &self.origin).finish_non_exhaustive()
+    }
 }
 
 impl Layer {

@@ -1,6 +1,7 @@
 //! Layers become values: the highest layer that says something wins.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -27,7 +28,7 @@ pub struct Effective {
 }
 
 /// The merged configuration of one start of a job.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Config {
     files: Vec<Layer>,
     environment: BTreeMap<String, String>,
@@ -38,6 +39,16 @@ pub struct Config {
     /// Sections whose variables were written for a connector that another layer has replaced.
     replaced: BTreeSet<String>,
     effective: Vec<Effective>,
+}
+
+/// Without the environment's values, for they may be secret.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { files, command_line, effective, .. } = self;
+        let mut config = f.debug_struct("Config");
+        config.field("files", files).field("command_line", command_line).field("effective", effective);
+        config.finish_non_exhaustive()
+    }
 }
 
 impl Config {
@@ -395,6 +406,13 @@ mod tests {
         section.finish(&mut problems);
         config.finish(&["sink.others".to_owned()].into(), &mut problems);
         assert_eq!(problems, Problems::default());
+    }
+
+    #[test]
+    fn shows_no_value_in_debug_output() {
+        let files = ["[source.orders]\npassword = \"hunter2\""];
+        let config = config(&files, &[("FLARE_SOURCE_ORDERS_PASSWORD", "hunter2")], &["a.b=hunter2"]);
+        assert!(!format!("{config:?}").contains("hunter2"));
     }
 
     #[test]

@@ -156,22 +156,34 @@ impl<S: Step> Stream<S> {
     }
 
     /// Gives the last operator a stable id, by which state is restored and configuration finds it.
+    #[track_caller]
     pub fn id(mut self, id: &str) -> Self {
-        let operator = self.last_mut();
-        if let Some(operator) = operator {
-            operator.id = OperatorId::from(id);
-            let operator = operator.clone();
-            self.job.lock().move_end(self.end, operator);
+        match self.last_mut() {
+            Some(operator) => {
+                operator.id = OperatorId::from(id);
+                let operator = operator.clone();
+                self.job.lock().move_end(self.end, operator);
+            }
+            None => self.nothing_to_name(Place::here()),
         }
         self
     }
 
     /// Gives the last operator a name for reports.
+    #[track_caller]
     pub fn name(mut self, name: &str) -> Self {
-        if let Some(operator) = self.last_mut() {
-            name.clone_into(&mut operator.name);
+        match self.last_mut() {
+            Some(operator) => name.clone_into(&mut operator.name),
+            None => self.nothing_to_name(Place::here()),
         }
         self
+    }
+
+    /// A union, a rebalance and the like are no operators of their own.
+    fn nothing_to_name(&self, place: Place) {
+        let message = "there is no operator here that could have an id or a name";
+        let remedy = "write `.id(\"…\")` and `.name(\"…\")` behind an operator such as `map` or `lookup`";
+        self.job.lock().problems.add("nothing-to-name", place, message, remedy);
     }
 
     /// Sets the number of subtasks of the stage that the last operator belongs to.
