@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use super::coordinator::{Coordinator, Outcome};
 use crate::api::{Command, DirtyBudget, DirtyOutlet, HostLink, Metrics, Output, Report, Subtask};
-use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Splits, SubtaskId, note_panic_places, take_panic_place};
+use crate::error::{ErrorKind, Result};
+use crate::model::{Splits, SubtaskId, note_panic_places, panic_error};
 use crate::plan::{Graph, Ports, Role, Shape, Wiring};
 
 /// How a graph is run.
@@ -141,11 +141,7 @@ async fn supervise(subtask: SubtaskId, code: Box<dyn Subtask>, link: HostLink) -
     match AssertUnwindSafe(code.run(link)).catch_unwind().await {
         Ok(result) => result,
         Err(panic) => {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            let place = take_panic_place().unwrap_or_default();
-            let error = Error::new(ErrorKind::Failed, "a subtask panicked");
-            Err(error.with("operator", subtask).with("panic", text).with("at", place))
+            Err(panic_error(ErrorKind::Failed, "a subtask panicked", &*panic).with("operator", subtask))
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Remembers where the current thread last panicked, so that a caught panic can name its place.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::sync::Once;
+
+use crate::error::{Error, ErrorKind};
 
 thread_local! {
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -20,7 +23,13 @@ pub(crate) fn note_panic_places() {
     });
 }
 
-/// The place of this thread's last panic, once.
-pub(crate) fn take_panic_place() -> Option<String> {
-    PLACE.with_borrow_mut(Option::take)
+/// A caught panic as an error: what it said, and where.
+pub(crate) fn panic_error(kind: ErrorKind, message: &'static str, panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let error = Error::new(kind, message).with("panic", text.unwrap_or("no message"));
+    match PLACE.with_borrow_mut(Option::take) {
+        Some(place) => error.with("at", place),
+        None => error,
+    }
 }

@@ -1,35 +1,21 @@
 //! The pass of a batch through a stage's fused operators to its outputs.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use async_trait::async_trait;
 
 use super::Step;
 use crate::api::{Consumer, StageContext};
-use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Batch, Control, Meta};
+use crate::error::{ErrorKind, Result};
+use crate::model::{Batch, Control, Meta, panic_error};
 
 /// Runs `work`; a panic in it becomes an error that names the record and the place.
 pub(crate) fn guard<R>(cx: &mut StageContext, work: impl FnOnce(&mut StageContext) -> R) -> Result<R> {
     let result = catch_unwind(AssertUnwindSafe(|| work(cx)));
     result.map_err(|panic| {
-        let mut error = Error::new(ErrorKind::User, "user code panicked")
-            .with("operator", &cx.subtask)
-            .with("panic", panic_message(&*panic));
-        if let Some(place) = crate::model::take_panic_place() {
-            error = error.with("at", place);
-        }
-        if cx.current != Meta::NONE {
-            error = error.with("record", cx.origin(cx.current));
-        }
-        error
+        let error = panic_error(ErrorKind::User, "user code panicked", &*panic).with("operator", &cx.subtask);
+        if cx.current == Meta::NONE { error } else { error.with("record", cx.origin(cx.current)) }
     })
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 macro_rules! pass_on {
@@ -115,11 +101,16 @@ impl<S: Step, F: FnMut(S::Out) + Send> Consumer<S::In> for ForEach<S, F> {
     fn batch(&mut self, batch: Batch<S::In>, cx: &mut StageContext) -> Result<()> {
         let Self { step, function } = self;
         guard(cx, |cx| {
-            let Batch { items, metas } = batch;
-            let mut metas = metas.into_iter();
-            for item in items {
-                cx.current = metas.next().unwrap_or(Meta::NONE);
-                step.run(item, cx, &mut |item, _| function(item));
+            if batch.metas.is_empty() {
+                cx.current = Meta::NONE;
+                for item in batch.items {
+                    step.run(item, cx, &mut |item, _| function(item));
+                }
+            } else {
+                for (item, meta) in batch.items.into_iter().zip(batch.metas) {
+                    cx.current = meta;
+                    step.run(item, cx, &mut |item, _| function(item));
+                }
             }
         })
     }

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ahash::AHashMap;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
@@ -15,6 +17,7 @@ use super::settings::LookupRetry;
 use super::slots::Answer;
 use crate::api::{Backoff, Counter, Histogram, Lookup};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::panic_error;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -23,10 +26,48 @@ enum State {
     Pausing,
 }
 
+/// Numbers of the records that wait for a key: mostly one, for which no list is needed.
+#[derive(Debug, Default)]
+pub(super) struct Waiters {
+    first: Option<u64>,
+    others: Vec<u64>,
+}
+
+impl Waiters {
+    fn add(&mut self, number: u64) {
+        if self.first.is_none() {
+            self.first = Some(number);
+        } else {
+            self.others.push(number);
+        }
+    }
+
+    fn remove(&mut self, number: u64) {
+        if self.first == Some(number) {
+            self.first = (!self.others.is_empty()).then(|| self.others.remove(0));
+        } else {
+            self.others.retain(|other| *other != number);
+        }
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// All numbers, in the order in which they came.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u64> {
+        self.first.into_iter().chain(self.others.iter().copied())
+    }
+}
+
 #[derive(Debug)]
 struct Pending {
-    /// Numbers of the records that wait for it.
-    waiters: Vec<u64>,
+    /// Who waits for it.
+    waiters: Waiters,
     state: State,
     /// Requests made.
     attempt: u32,
@@ -38,12 +79,12 @@ struct Pending {
 
 /// Something that a request or a pause came to.
 pub(super) enum Event<K, V> {
-    Answered { keys: Vec<K>, took: Duration, result: Result<Vec<Option<V>>> },
+    Answered { keys: Vec<K>, started: Instant, result: Result<Vec<Option<V>>> },
     Due(Vec<K>),
 }
 
 /// An answer, and the numbers of those who waited for it.
-pub(super) type Answered<V> = (Vec<u64>, Answer<V>);
+pub(super) type Answered<V> = (Waiters, Answer<V>);
 
 /// How requests are made.
 pub(super) struct AskSettings {
@@ -99,28 +140,28 @@ where
 
     /// Asks for `key` on behalf of `waiter`, or to renew the cache.
     pub(super) fn ask(&mut self, key: &K, waiter: Option<u64>) {
-        if let Some(pending) = self.pending.get_mut(key) {
-            pending.waiters.extend(waiter);
-            return;
+        let queue = &mut self.queue;
+        let pending = self.pending.entry(key.clone()).or_insert_with(|| {
+            queue.push_back(key.clone());
+            let waiters = Waiters::default();
+            Pending { waiters, state: State::Queued, attempt: 0, alone: false, refresh: waiter.is_none() }
+        });
+        if let Some(waiter) = waiter {
+            pending.waiters.add(waiter);
         }
-        let waiters = waiter.into_iter().collect::<Vec<_>>();
-        let refresh = waiters.is_empty();
-        let pending = Pending { waiters, state: State::Queued, attempt: 0, alone: false, refresh };
-        self.pending.insert(key.clone(), pending);
-        self.queue.push_back(key.clone());
     }
 
     /// `waiter` waits no longer. A key that nobody waits for is neither asked for nor tried again.
     pub(super) fn forget(&mut self, key: &K, waiter: u64) {
         let Some(pending) = self.pending.get_mut(key) else { return };
-        pending.waiters.retain(|other| *other != waiter);
+        pending.waiters.remove(waiter);
         if pending.waiters.is_empty() && !pending.refresh && pending.state != State::Asked {
             self.pending.remove(key);
         }
     }
 
     /// Starts as many requests as may run.
-    pub(super) fn start(&mut self) {
+    pub(super) fn start(&mut self, now: Instant) {
         while self.running < self.settings.concurrency {
             let keys = self.next_keys();
             if keys.is_empty() {
@@ -130,17 +171,19 @@ where
             self.figures.requests.add(1);
             let (lookup, limit) = (Arc::clone(&self.lookup), self.settings.timeout);
             self.events.push(Box::pin(async move {
-                let started = Instant::now();
-                let fetched = tokio::time::timeout(limit, lookup.fetch(&keys)).await;
-                let result = fetched.unwrap_or_else(|_| Err(no_answer(limit)));
-                Event::Answered { keys, took: started.elapsed(), result }
+                let fetched = tokio::time::timeout_at(now + limit, lookup.fetch(&keys));
+                let result = match AssertUnwindSafe(fetched).catch_unwind().await {
+                    Ok(fetched) => fetched.unwrap_or_else(|_| Err(no_answer(limit))),
+                    Err(panic) => Err(panic_error(ErrorKind::User, "user code panicked", &*panic)),
+                };
+                Event::Answered { keys, started: now, result }
             }));
         }
     }
 
     /// The keys of the next request.
     fn next_keys(&mut self) -> Vec<K> {
-        let mut keys = Vec::new();
+        let mut keys = Vec::with_capacity(self.settings.batch.min(self.queue.len()));
         while keys.len() < self.settings.batch {
             let Some(key) = self.queue.front() else { break };
             let Some(pending) = self.pending.get_mut(key).filter(|pending| pending.state == State::Queued)
@@ -179,9 +222,9 @@ where
     pub(super) fn apply(&mut self, event: Event<K, V>, now: Instant, answered: &mut Vec<Answered<V>>) {
         match event {
             Event::Due(keys) => self.resume(keys),
-            Event::Answered { keys, took, result } => {
+            Event::Answered { keys, started, result } => {
                 self.running -= 1;
-                self.figures.latency.record(took);
+                self.figures.latency.record(now.saturating_duration_since(started));
                 match result {
                     Ok(rows) if rows.len() == keys.len() => self.rows(keys, rows, now, answered),
                     Ok(rows) => {

@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use super::settings::CacheSettings;
 
+/// A row and its age.
 #[derive(Debug)]
-struct Entry<V> {
+pub(super) struct Entry<V> {
     /// `None` remembers that there is no row.
     row: Option<Arc<V>>,
     loaded_at: Instant,
@@ -66,18 +67,25 @@ where
     /// moka refuses more than a thousand years.
     const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-    pub(super) fn get(&self, key: &K, now: Instant) -> Found<V> {
-        let Some(entry) = self.entries.as_ref().and_then(|entries| entries.get(key)) else {
-            return Found::Nothing;
-        };
+    /// Rows and misses that are kept at most.
+    pub(super) fn capacity(&self) -> u64 {
+        self.settings.capacity
+    }
+
+    pub(super) fn entry(&self, key: &K) -> Option<Entry<V>> {
+        self.entries.as_ref()?.get(key)
+    }
+
+    /// Whether an entry may be served.
+    pub(super) fn judge(&self, entry: &Entry<V>, now: Instant) -> Found<V> {
         let age = now.saturating_duration_since(entry.loaded_at);
         let limit = if entry.row.is_some() { self.settings.ttl } else { self.settings.miss_ttl };
         if age >= limit {
             Found::Nothing
         } else if self.settings.refresh_after.is_some_and(|after| age >= after) {
-            Found::Ageing(entry.row)
+            Found::Ageing(entry.row.clone())
         } else {
-            Found::Fresh(entry.row)
+            Found::Fresh(entry.row.clone())
         }
     }
 

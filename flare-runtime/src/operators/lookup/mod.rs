@@ -2,10 +2,12 @@
 //!
 //! - `slots`: the records that wait, and the order in which they leave;
 //! - `asks`: the keys that are asked for, one request for all who wait for a key;
-//! - `cache`: rows by key, misses remembered for a shorter time.
+//! - `cache`: rows by key, misses remembered for a shorter time;
+//! - `front`: a subtask's own small cache before that.
 
 mod asks;
 mod cache;
+mod front;
 mod function;
 mod rows;
 mod settings;

@@ -84,9 +84,10 @@ impl<T, K, V> Slots<T, K, V> {
         self.held
     }
 
-    /// What has left since the last call.
-    pub(super) fn take_leaving(&mut self) -> Vec<Leaving<T, K, V>> {
-        std::mem::take(&mut self.leaving)
+    /// What has left since the last call, in exchange for an empty list whose memory is used again.
+    pub(super) fn take_leaving(&mut self, empty: Vec<Leaving<T, K, V>>) -> Vec<Leaving<T, K, V>> {
+        debug_assert!(empty.is_empty());
+        std::mem::replace(&mut self.leaving, empty)
     }
 
     /// Whether something waits to be taken.
@@ -206,7 +207,7 @@ mod tests {
     }
 
     fn leave(slots: &mut Slots<u32, (), ()>) -> Vec<String> {
-        let leaving = slots.take_leaving().into_iter().map(|leaving| match leaving {
+        let leaving = slots.take_leaving(Vec::new()).into_iter().map(|leaving| match leaving {
             Leaving::Record(record, _) => record.item.to_string(),
             Leaving::Control(_) => "|".to_owned(),
         });

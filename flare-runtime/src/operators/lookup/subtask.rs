@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::asks::{AskFigures, AskSettings, Asks, Event};
 use super::cache::{Cache, Found};
+use super::front::Front;
 use super::settings::{LookupConfig, OnFailure};
 use super::slots::{Answer, Leaving, Record, Slots};
 use super::table::Table;
@@ -64,15 +65,41 @@ pub struct LookupSubtask<T, K, V, U> {
     figures: Figures,
     slots: Slots<T, K, V>,
     asks: Asks<K, V>,
+    front: Front<K, V>,
     /// Numbers of waiting records in the order of their deadlines.
     deadlines: VecDeque<(Instant, u64)>,
-    /// A batch that has not found room yet, last record first.
-    arriving: Vec<(T, Meta)>,
+    /// What is left of a batch that has not found room yet.
+    arriving: Arriving<T>,
+    /// Kept for its memory.
+    left: Vec<Leaving<T, K, V>>,
     /// The table on its way, while the old one is still served.
     loading: Option<BoxFuture<'static, Result<Vec<(K, V)>>>>,
     /// What happened while the way out was full.
     early: VecDeque<Event<K, V>>,
     ended: bool,
+}
+
+/// Records in order; those without metadata come last.
+struct Arriving<T> {
+    items: std::vec::IntoIter<T>,
+    metas: std::vec::IntoIter<Meta>,
+}
+
+impl<T> From<Batch<T>> for Arriving<T> {
+    fn from(batch: Batch<T>) -> Self {
+        Self { items: batch.items.into_iter(), metas: batch.metas.into_iter() }
+    }
+}
+
+impl<T> Arriving<T> {
+    fn is_empty(&self) -> bool {
+        self.items.as_slice().is_empty()
+    }
+
+    fn next(&mut self) -> Option<(T, Meta)> {
+        let item = self.items.next()?;
+        Some((item, self.metas.next().unwrap_or(Meta::NONE)))
+    }
 }
 
 enum Happened<T, K, V> {
@@ -123,13 +150,16 @@ where
         };
         let asks = Asks::new(Arc::clone(&parts.lookup), parts.cache.clone(), asks, ask_figures);
         let slots = Slots::new(settings.order);
+        let front = Front::new(parts.cache.clone());
         Self {
             parts,
             figures,
             slots,
             asks,
+            front,
             deadlines: VecDeque::new(),
-            arriving: Vec::new(),
+            arriving: Batch::default().into(),
+            left: Vec::new(),
             loading: None,
             early: VecDeque::new(),
             ended: false,
@@ -145,17 +175,17 @@ where
         let capacity = self.parts.config.lookup.capacity;
         let rows = self.parts.table.as_ref().map(Table::rows);
         let (mut hits, mut misses) = (0, 0);
-        let Self { parts, slots, asks, deadlines, arriving, .. } = self;
-        let LookupParts { key: key_of, downstream, cache, .. } = parts;
+        let Self { parts, slots, asks, front, deadlines, arriving, .. } = self;
+        let LookupParts { key: key_of, downstream, .. } = parts;
         guard(&mut downstream.cx, |cx| {
             while slots.held() < capacity
-                && let Some((item, meta)) = arriving.pop()
+                && let Some((item, meta)) = arriving.next()
             {
                 cx.current = meta;
                 let key = key_of(&item);
                 let found = match &rows {
                     Some(rows) => Found::Fresh(rows.get(&key).cloned()),
-                    None => cache.get(&key, now),
+                    None => front.get(&key, now),
                 };
                 if let Found::Ageing(_) = found {
                     asks.ask(&key, None);
@@ -190,7 +220,7 @@ where
             self.asks.apply(event, now, &mut answered);
         }
         for (waiters, answer) in answered {
-            for number in waiters {
+            for number in waiters.iter() {
                 self.slots.answer(number, answer.clone());
             }
         }
@@ -230,9 +260,10 @@ where
     }
 
     async fn send_all(&mut self, link: &HostLink) -> Result<()> {
-        let mut out = Batch::with_capacity(0);
+        let mut all = self.slots.take_leaving(std::mem::take(&mut self.left));
+        let mut out = Batch::with_capacity(all.len());
         let mut rejects = Vec::new();
-        for leaving in self.slots.take_leaving() {
+        for leaving in all.drain(..) {
             match leaving {
                 Leaving::Record(record, answer) => self.join(record, answer, &mut out, &mut rejects)?,
                 Leaving::Control(control) => {
@@ -241,6 +272,7 @@ where
                 }
             }
         }
+        self.left = all;
         self.send(&mut out, &mut rejects).await
     }
 
@@ -286,6 +318,12 @@ where
                 let timeout = crate::model::format_duration(strategies.timeout);
                 let error = Error::new(ErrorKind::Timeout, "the lookup gave no answer in time");
                 (strategies.on_timeout, error.with("timeout", timeout), 1)
+            }
+            Answer::Failed(error, _) if error.kind() == ErrorKind::User => {
+                let failed = Error::new(ErrorKind::User, "user code panicked in a lookup");
+                let failed = failed.with("lookup", &self.parts.name).with("key", format!("{:?}", record.key));
+                let origin = self.parts.downstream.cx.origin(record.meta);
+                return Err(failed.with("record", origin).caused_by(error.report()));
             }
             Answer::Failed(error, attempt) => {
                 let wrapped = Error::new(error.kind(), "the lookup failed").caused_by(error.report());
@@ -350,8 +388,7 @@ where
             Happened::Message(Message::Control(control)) => self.slots.control(control),
             Happened::Message(Message::Batch(batch)) => {
                 self.figures.records_in.add(batch.len() as u64);
-                self.arriving.extend(batch.into_records());
-                self.arriving.reverse();
+                self.arriving = batch.into();
             }
             Happened::Flush => self.parts.downstream.flush().await?,
             Happened::Refresh => {
@@ -360,8 +397,9 @@ where
             }
             Happened::Loaded(loaded) => self.renew(loaded),
         }
-        self.admit(Instant::now())?;
-        self.asks.start();
+        let now = Instant::now();
+        self.admit(now)?;
+        self.asks.start(now);
         self.let_out(link).await?;
         self.figures.in_flight.set(i64::try_from(self.slots.held()).unwrap_or(i64::MAX));
         Ok(())

@@ -444,6 +444,16 @@ async fn loads_ageing_rows_anew_within_its_capacity() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn fails_the_job_when_user_code_panics() {
+    let mut rig = rig(|_, keys| if keys == [7] { panic!("seven") } else { rows(MS)(1, keys) }, |_| {});
+    rig.send([7]).await;
+    rig.after(20 * MS).await;
+    let error = rig.task.await.expect("caught").expect_err("the job fails");
+    assert_eq!(error.kind(), ErrorKind::User);
+    assert!(error.report().contains("seven") && error.report().contains("key=7"), "{}", error.report());
+}
+
+#[tokio::test(start_paused = true)]
 async fn ends_only_after_everything_inside_has_left() {
     let mut rig = rig_with_batch(1, rows(50 * MS), |config| config.lookup.order = Order::Unordered);
     rig.send([1, 2, 3, 4, 5]).await;
