@@ -35,7 +35,10 @@ pub fn decoder<T: DeserializeOwned + 'static>(format: Format) -> Decode<T> {
     match format {
         Format::Json => Box::new(|payload| {
             sonic_rs::from_slice(payload).map_err(|error| {
-                Error::bad_record("the payload is no valid JSON of this record").caused_by(error)
+                // The rest draws the place in the payload, which a dirty record holds anyway.
+                let cause = error.to_string();
+                let cause = cause.lines().next().unwrap_or_default().to_owned();
+                Error::bad_record("the payload is no valid JSON of this record").caused_by(cause)
             })
         }),
         Format::Csv => Box::new(decode_csv),

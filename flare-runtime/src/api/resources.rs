@@ -5,9 +5,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::future::BoxFuture;
+
+type Key = (&'static str, String);
+
 /// Shared clients by kind and name (`datasource`, `users`).
 #[derive(Clone, Default)]
-pub struct Resources(Arc<Mutex<BTreeMap<(&'static str, String), Arc<dyn Any + Send + Sync>>>>);
+pub struct Resources {
+    made: Arc<Mutex<BTreeMap<Key, Arc<dyn Any + Send + Sync>>>>,
+    endings: Arc<Mutex<BTreeMap<Key, BoxFuture<'static, ()>>>>,
+}
 
 impl Resources {
     /// The resource of that kind and name, made by `make` at the first call.
@@ -23,7 +30,7 @@ impl Resources {
         name: &str,
         make: impl FnOnce() -> Result<R, E>,
     ) -> Result<Arc<R>, E> {
-        let mut resources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut resources = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (kind, name.to_owned());
         let resource = match resources.get(&key) {
             Some(resource) => Arc::clone(resource),
@@ -35,11 +42,25 @@ impl Resources {
         };
         Ok(resource.downcast().expect("one type a kind"))
     }
+
+    /// What is to be done with that resource when the job has ended, instead of what was said before.
+    pub fn at_end(&self, kind: &'static str, name: &str, ending: BoxFuture<'static, ()>) {
+        let mut endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+        endings.insert((kind, name.to_owned()), ending);
+    }
+
+    /// Ends all resources.
+    pub async fn end(&self) {
+        let endings = std::mem::take(&mut *self.endings.lock().unwrap_or_else(PoisonError::into_inner));
+        for ending in endings.into_values() {
+            ending.await;
+        }
+    }
 }
 
 impl fmt::Debug for Resources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let resources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let resources = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         f.debug_set().entries(resources.keys()).finish()
     }
 }

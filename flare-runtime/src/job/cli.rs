@@ -64,7 +64,7 @@ fn command(binary: Binary) -> Command {
         .arg(option("profile", "NAME", "Reads flare.NAME.toml above flare.toml").env("FLARE_PROFILE"))
         .arg(option("config", "FILE", "Configuration file or its folder instead of flare.toml").env("FLARE_CONFIG"))
         .arg(
-            option("set", "KEY=VALUE", "Sets any setting, such as source.orders.topic=orders2")
+            option("set", "KEY=VALUE", "Sets any setting, such as source.Order.topic=orders2")
                 .action(ArgAction::Append),
         )
         .arg(flag("json", "Prints JSON for programs"))
@@ -77,7 +77,7 @@ fn command(binary: Binary) -> Command {
         )
         .subcommand(Command::new("config").about("Shows every setting in force and where it came from"))
         .subcommand(Command::new("doctor").about(
-            "Checks everything that can be checked without starting: exit code 0 fine, 1 problems, 2 unreadable",
+            "Checks everything that can be checked without starting; connects, and runs init_sql: exit code 0 fine, 1 problems, 2 unreadable",
         ))
 }
 

@@ -8,7 +8,7 @@ use super::sinks::{open_sink, stage, with_groups};
 use super::sources::Job;
 use super::stream::{BoxedStream, OpenStage};
 use crate::api::{ByteBatch, Encode, RowBatch, SinkFactory, Subtask, encoder};
-use crate::config::{Layer, Literal, Place, Setting, Settings};
+use crate::config::{Layer, Literal, Place, Problems, Setting, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Column, DirtyRecord, Meta, RowSchema, Timestamp, to_row};
 use crate::operators::{Relay, SinkSettings};
@@ -74,7 +74,14 @@ pub(super) fn add_sink(builder: &mut Builder) {
     if builder.dirty_taken {
         let mut section = builder.config.section(SECTION, None);
         section.allow(DirtySettings::ALL);
-        section.finish(&mut builder.problems);
+        let mut unknown = Problems::default();
+        section.finish(&mut unknown);
+        for problem in unknown.iter() {
+            let message =
+                "the job routes its dirty records in code, by `job.dirty()`, so no sink of theirs is read";
+            let remedy = "remove the setting, or the call; only the budget is set here then";
+            builder.problems.add("unknown-setting", &problem.place, message, remedy);
+        }
         return;
     }
     let place = Place { file: "configuration", line: 0 };

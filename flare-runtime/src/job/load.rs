@@ -78,6 +78,11 @@ pub(crate) fn describe_subject(job: Subject, selection: &Selection) -> Result<De
     let mut section = config.section("job", Some(Layer::attribute(job.place, job.arguments)));
     let settings = JobSettings::read(&mut section, &mut problems);
     section.finish(&mut problems);
+    for (name, value) in settings.iter().flat_map(JobSettings::counts) {
+        if value == 0 {
+            problems.add("bad-value", format!("job.{name}"), "0 is too small", "write at least 1");
+        }
+    }
     let mut section = config.section("dirty", None);
     let dirty = DirtySettings::read(&mut section, &mut problems);
     drop(section);

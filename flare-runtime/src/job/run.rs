@@ -92,7 +92,7 @@ impl Running {
     /// What made it fail.
     pub(crate) async fn run(self, stop: watch::Receiver<bool>) -> Result<Summary> {
         let Self { builder, shape } = self;
-        let Builder { name, graph, settings, dirty, metrics, splits, .. } = builder;
+        let Builder { name, graph, settings, dirty, metrics, splits, resources, .. } = builder;
         let budget = DirtyBudget::new(dirty.budget_count, dirty.budget_ratio, dirty.budget_window);
         let run = JobRun { metrics: metrics.clone(), splits, budget: Arc::new(budget) };
         let settings = RunSettings {
@@ -107,6 +107,7 @@ impl Running {
         let started = Instant::now();
         let outcome = Host::new(settings, run).run(graph, stop).await;
         let elapsed = started.elapsed();
+        resources.end().await;
         let outcome = outcome.map_err(|error| error.with("job", &name))?;
         let figures: BTreeMap<(String, String), Figure> = metrics.snapshot();
         Ok(Summary::new(name, outcome, elapsed, &shape, &figures))

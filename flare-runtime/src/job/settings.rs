@@ -41,3 +41,10 @@ settings! {
         budget_window: Duration = "1m",
     }
 }
+
+impl JobSettings {
+    /// The settings that must be at least 1.
+    pub(super) fn counts(&self) -> [(&'static str, usize); 3] {
+        [("parallelism", self.parallelism), ("batch", self.batch), ("buffer", self.buffer)]
+    }
+}

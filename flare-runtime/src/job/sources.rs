@@ -244,7 +244,10 @@ pub(super) fn no_connector(builder: &mut Builder, path: &str, connector: &str, r
     let problems = &mut builder.problems;
     if let Some(feature) = builder.registry.missing_feature(connector) {
         let message = format!("the connector `{connector}` is not in this build");
-        let remedy = format!("build with the feature `{feature}`: `cargo run --features {feature}`");
+        let remedy = format!(
+            "switch on the feature `{feature}` of `flare`: `features = [\"{feature}\"]` in Cargo.toml, or \
+             `cargo run --features {feature}` where the package passes it on"
+        );
         problems.add("missing-feature", place, message, remedy);
     } else if builder.registry.get(connector).is_some() {
         let message = format!("the connector `{connector}` offers no {role}");

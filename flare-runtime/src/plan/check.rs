@@ -20,7 +20,12 @@ pub fn check(graph: &Graph, problems: &mut Problems) {
     for operator in stages.flat_map(|info| std::iter::once(&info.head).chain(&info.fused)) {
         if let Some(first) = seen.insert(&operator.id, operator) {
             let message = format!("the id `{}` is used twice, first at {}", operator.id, first.place);
-            let remedy = "give one of them another id by `.id(\"…\")`; state is restored by id";
+            let remedy = match operator.role {
+                Role::Sink => {
+                    "join the streams by `union`, or give the struct a second connector with its own `name`"
+                }
+                _ => "give one of them another id by `.id(\"…\")`; state is restored by id",
+            };
             problems.add("duplicate-id", operator.place, message, remedy);
         }
     }

@@ -92,7 +92,7 @@ impl Topics {
                 Ok((low, high)) => return Ok(u64::try_from(high - low)?),
                 Err(error) => ensure!(started.elapsed() < TIMEOUT, "{topic}: {error}"),
             }
-            std::thread::sleep(Duration::from_millis(50));
+            pause();
         }
     }
 }
@@ -101,4 +101,9 @@ fn client(broker: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", broker);
     config
+}
+
+#[expect(clippy::disallowed_methods, reason = "no runtime runs on this thread")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(50));
 }

@@ -41,6 +41,7 @@ impl Service {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the ticking thread is not one of the runtime's")]
 fn answer_all(service: &Weak<Service>) {
     while let Some(service) = service.upgrade() {
         service.answer_due();

@@ -101,6 +101,14 @@ impl Datasource {
         &self.0.name
     }
 
+    /// Closes the connections that nobody uses, at the end of a job.
+    pub(super) async fn close(&self) {
+        let idle = std::mem::take(&mut self.0.pool().idle);
+        for (connection, _) in idle {
+            connection.close().await;
+        }
+    }
+
     /// Where it is, for reports: its url without a password.
     pub(super) fn location(&self) -> &str {
         &self.0.location

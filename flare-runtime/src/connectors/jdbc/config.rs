@@ -159,7 +159,10 @@ pub(crate) fn datasource(opening: &mut Opening<'_>, name: &str) -> Option<Dataso
             opening.problems.add_error("bad-datasource", path, &error);
         })
     });
-    made.ok().map(|datasource| Datasource::clone(&datasource))
+    let made = made.ok().map(|datasource| Datasource::clone(&datasource))?;
+    let closing = made.clone();
+    resources.at_end("datasource", name, Box::pin(async move { closing.close().await }));
+    Some(made)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One connection of any dialect, and what is done with it.
 
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 use sqlx::ConnectOptions as _;
 
 use super::dialect::Dialect;
@@ -31,6 +32,24 @@ pub(super) enum Connection {
     Postgres(sqlx::postgres::PgConnection),
     #[cfg(feature = "sqlite")]
     Sqlite(sqlx::sqlite::SqliteConnection),
+}
+
+impl Connection {
+    /// Says goodbye; SQLite then moves its write-ahead log into the file.
+    pub(super) async fn close(self) {
+        use sqlx::Connection as _;
+        let closed = match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql(connection) => connection.close().await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(connection) => connection.close().await,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(connection) => connection.close().await,
+        };
+        if let Err(error) = closed {
+            tracing::debug!("a connection did not close well: {error}");
+        }
+    }
 }
 
 /// A column of a query's result.
@@ -96,10 +115,7 @@ impl Target {
             #[cfg(feature = "postgres")]
             Self::Postgres(ref options) => options.connect().await.map(Connection::Postgres),
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(ref options) => {
-                sqlite::make_folder(options)?;
-                options.connect().await.map(Connection::Sqlite)
-            }
+            Self::Sqlite(ref options) => sqlite::connect(options).await.map(Connection::Sqlite),
         }
     }
 }

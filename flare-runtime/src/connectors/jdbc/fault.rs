@@ -21,6 +21,8 @@ pub(super) enum Fault {
     Own(Error),
 }
 
+const BROKEN: &str = "the database cannot be reached, or the connection to it broke";
+
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
         Self::Client(error)
@@ -78,10 +80,11 @@ impl Fault {
         };
         let (meaning, message) = match &error {
             sqlx::Error::Database(error) => database(error.as_ref(), dialect),
-            sqlx::Error::Io(_) => (
-                Meaning::new(ErrorKind::Unavailable, ""),
-                "the database cannot be reached, or the connection to it broke",
-            ),
+            sqlx::Error::Io(_) => (Meaning::new(ErrorKind::Unavailable, ""), BROKEN),
+            // So sqlx tells of a server of PostgreSQL that accepts a connection and closes it.
+            sqlx::Error::Protocol(message) if message.contains("SSLRequest: 0x00") => {
+                (Meaning::new(ErrorKind::Unavailable, ""), BROKEN)
+            }
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
                 (Meaning::new(ErrorKind::Unavailable, ""), "the connection to the database broke")
             }

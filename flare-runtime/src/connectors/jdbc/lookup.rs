@@ -71,16 +71,14 @@ impl RowLookup for JdbcLookup {
             );
         }
         let names = || columns.iter().map(|column| column.name.as_str());
-        let mut keys = self.schema.key().map(|column| column.name);
-        let missing = keys.find(|key| !names().any(|name| name.eq_ignore_ascii_case(key)));
-        match missing.filter(|_| self.query.is_batched()) {
-            None => Ok(()),
-            Some(key) => {
-                let error = Error::new(ErrorKind::Config, "the query's result lacks a key column");
-                let remedy = format!("select it, so that rows are told apart; {}", suggestion(key, names()));
-                Err(self.place(error.with("column", key).with("remedy", remedy)))
-            }
-        }
+        let mut wanted = self.schema.columns.iter().map(|column| column.name);
+        let missing = wanted.find(|wanted| !names().any(|name| name.eq_ignore_ascii_case(wanted)));
+        missing.map_or(Ok(()), |column| {
+            let error = Error::new(ErrorKind::Config, "the query gives no column for a field of the struct");
+            let remedy =
+                format!("select it, or give the field another column; {}", suggestion(column, names()));
+            Err(self.place(error.with("column", column).with("remedy", remedy)))
+        })
     }
 
     async fn fetch(&self, keys: &[Vec<Value>]) -> Result<Vec<Row>> {

@@ -1,5 +1,8 @@
 //! SQLite: values to and from the file, and what its errors mean.
 
+use std::time::Duration;
+
+use sqlx::ConnectOptions as _;
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{
     Sqlite, SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow, SqliteTypeInfo,
@@ -10,16 +13,30 @@ use sqlx::{Arguments as _, Column as _, Decode, Row as _, TypeInfo as _, ValueRe
 use super::driver::driver;
 use super::fault::{COLUMN, Fault, Meaning, SYNTAX, TABLE, undecodable, without_calendar};
 
+use crate::api::Backoff;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{FromValue as _, Row, Timestamp, Value};
 
 driver!(SqliteConnection, SqliteArguments);
 
-/// Makes the folder of a file that may be created.
-pub(super) fn make_folder(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
-    match options.get_filename().parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => Ok(std::fs::create_dir_all(folder)?),
-        _ => Ok(()),
+/// Opens the file; its folder is made.
+///
+/// While another process makes the file or turns on its write-ahead log, SQLite fails at once, whatever the busy
+/// timeout is. So it is tried again; how long is the caller's business.
+pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    if let Some(folder) = options.get_filename().parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)?;
+    }
+    let backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(100));
+    let mut attempt = 1;
+    loop {
+        match options.connect().await {
+            Err(sqlx::Error::Database(error)) if primary_code(error.as_ref()) == BUSY => {
+                tokio::time::sleep(backoff.pause(attempt)).await;
+                attempt += 1;
+            }
+            done => return done,
+        }
     }
 }
 
@@ -86,13 +103,18 @@ fn read_value(raw: SqliteValueRef<'_>, declared: &str) -> Result<Value, sqlx::er
     })
 }
 
+const BUSY: i32 = 5;
+
+/// The code without the details in its higher bytes.
+fn primary_code(error: &dyn DatabaseError) -> i32 {
+    error.code().and_then(|code| code.parse().ok()).unwrap_or(1) & 0xff
+}
+
 pub(super) fn meaning(error: &dyn DatabaseError) -> Meaning {
-    let code: i32 = error.code().and_then(|code| code.parse().ok()).unwrap_or(1);
     let message = error.message();
-    // The lower byte is the primary code.
-    match code & 0xff {
+    match primary_code(error) {
         // Busy, locked, interrupted, disk full, protocol of the write-ahead log.
-        5 | 6 | 9 | 13 | 15 | 17 => Meaning::new(ErrorKind::Unavailable, ""),
+        BUSY | 6 | 9 | 13 | 15 | 17 => Meaning::new(ErrorKind::Unavailable, ""),
         // Too big, constraint, type mismatch.
         18..=20 => Meaning::new(ErrorKind::BadRecord, ""),
         3 | 8 | 14 => {

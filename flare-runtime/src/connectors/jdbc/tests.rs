@@ -474,9 +474,9 @@ async fn runs_other_queries_key_by_key(bench: Bench) {
     bench.users("single").await;
     let rows = vec![user(1, "a", 5), user(2, "b", 6), user(3, "c", 7)];
     bench.write("single", "insert", USER, rows).await.expect("written");
-    let sql = "SELECT name FROM single WHERE id >= :id ORDER BY id LIMIT 1";
+    let sql = "SELECT id, name, level FROM single WHERE id >= :id ORDER BY id LIMIT 1";
     let lookup = bench.lookup(sql, USER);
-    lookup.check().await.expect("valid, though without the key");
+    lookup.check().await.expect("valid");
     assert_eq!(lookup.max_batch(), 1);
     let rows = lookup.fetch(&[vec![Value::Int(2)], vec![Value::Int(0)]]).await.expect("rows");
     let names: Vec<String> = rows.iter().map(|row| row.get("name").expect("name")).collect();

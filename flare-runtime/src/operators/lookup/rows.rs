@@ -35,6 +35,11 @@ impl<K: Hash + Eq, V> TypedRows<K, V> {
         let parts: Vec<_> = keys.iter().map(self.parts).collect();
         self.rows.fetch(&parts).await
     }
+
+    /// Whether the database may find more than equal keys.
+    fn has_text(&self, key: &K) -> bool {
+        (self.parts)(key).iter().any(|part| matches!(part, Value::Text(_)))
+    }
 }
 
 #[async_trait]
@@ -46,7 +51,9 @@ where
     /// With several rows for a key, the first counts.
     ///
     /// A database may compare keys more loosely than Rust (upper and lower case, trailing blanks) and give a row whose
-    /// key equals none that was asked for. Such keys are asked for again one by one, where the answer is certain.
+    /// key equals none that was asked for. Then keys without a row are asked for again one by one, where the answer
+    /// is certain. Such a row may hide behind a key that it does equal; so texts without a row are asked for again
+    /// without the keys that have one.
     async fn fetch(&self, keys: &[K]) -> Result<Vec<Option<V>>> {
         if let [_] = keys {
             let rows = self.ask(keys).await?;
@@ -57,20 +64,20 @@ where
             let row = (self.read)(&row)?;
             found.entry((self.key)(&row)).or_insert(row);
         }
-        let matched = keys.iter().filter(|key| found.contains_key(key)).count();
-        let strangers = found.len() > matched;
-        let mut answers = Vec::with_capacity(keys.len());
-        for key in keys {
-            let row = match found.get(key) {
-                None if strangers => {
-                    let rows = self.ask(std::slice::from_ref(key)).await?;
-                    rows.first().map(self.read).transpose()?
-                }
-                row => row.cloned(),
-            };
-            answers.push(row);
+        let missing: Vec<K> = keys.iter().filter(|key| !found.contains_key(key)).cloned().collect();
+        let matched = keys.len() - missing.len();
+        let mut rest = Vec::with_capacity(missing.len());
+        if found.len() > matched {
+            for key in missing.chunks(1) {
+                let rows = self.ask(key).await?;
+                rest.push(rows.first().map(self.read).transpose()?);
+            }
+        } else if matched > 0 && missing.iter().any(|key| self.has_text(key)) {
+            rest = self.fetch(&missing).await?;
         }
-        Ok(answers)
+        let mut rest = rest.into_iter();
+        let answer = |key| found.get(key).cloned().or_else(|| rest.next().flatten());
+        Ok(keys.iter().map(answer).collect())
     }
 
     async fn load(&self) -> Result<Vec<(K, V)>> {
