@@ -188,11 +188,6 @@ impl SourceSettings {
         check.pair("start", "timestamp", is_timestamp, "start_timestamp", self.start_timestamp.is_some());
         check.pair("start", "offsets", is_offsets, "start_offsets", !self.start_offsets.is_empty());
         match self.start {
-            StartAt::Committed if self.group.is_none() => {
-                let message = "start = \"committed\" needs a group, and there is none";
-                check.add("missing-setting", "group", message, "set `group`, or start = \"earliest\"");
-                None
-            }
             StartAt::Committed => Some(Start::Committed),
             StartAt::Earliest => Some(Start::Earliest),
             StartAt::Latest => Some(Start::Latest),

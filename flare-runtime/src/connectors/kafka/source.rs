@@ -39,8 +39,8 @@ impl SourceConnector for KafkaSources {
     }
 
     fn open(&self, opening: &mut Opening<'_>) -> Option<Box<dyn CreateSource>> {
-        let mut settings: SourceSettings = opening.settings()?;
-        settings.group.get_or_insert_with(|| opening.job.to_owned());
+        let settings: SourceSettings = opening.settings()?;
+        let group = settings.group.clone().unwrap_or_else(|| opening.job.to_owned());
         let bounds = settings.bounds(&opening.binding.section, opening.problems);
         let endpoint = Endpoint::open(
             opening,
@@ -52,7 +52,7 @@ impl SourceConnector for KafkaSources {
         let (start, end) = bounds?;
         // A bounded read ends where the topic ended at its start: later partitions are not part of it.
         let discovery = (end == End::Never && !settings.discovery.is_zero()).then_some(settings.discovery);
-        let plan = Plan { endpoint: endpoint?, group: settings.group, start, end, discovery };
+        let plan = Plan { endpoint: endpoint?, group, start, end, discovery };
         Some(Box::new(KafkaSourceFactory(Arc::new(plan))))
     }
 }
@@ -60,7 +60,7 @@ impl SourceConnector for KafkaSources {
 /// What all subtasks of a source have in common.
 struct Plan {
     endpoint: Endpoint,
-    group: Option<String>,
+    group: String,
     start: Start,
     end: End,
     discovery: Option<Duration>,
@@ -69,10 +69,8 @@ struct Plan {
 impl Plan {
     fn consumer(&self) -> Result<Shared<Consumer>> {
         let topic = &self.endpoint.topic;
-        // librdkafka reads nothing without a group; this one is never joined and never committed to.
-        let group = self.group.clone().unwrap_or_else(|| format!("flare-reads-{topic}"));
         let fixed = [
-            ("group.id", group.as_str()),
+            ("group.id", self.group.as_str()),
             ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),
             ("enable.partition.eof", "true"),
@@ -164,7 +162,7 @@ struct KafkaSource {
     discovery: Discovery,
     endpoint: Endpoint,
     /// Where to commit to, if anywhere.
-    group: Option<String>,
+    group: String,
     /// A commit that did not end in time.
     committing: Option<JoinHandle<Result<()>>>,
     tombstones: Counter,
@@ -262,7 +260,10 @@ impl ByteSource for KafkaSource {
     }
 
     async fn commit(&mut self, positions: &Positions) -> Result<()> {
-        let Some(group) = self.group.clone().filter(|_| !positions.0.is_empty()) else { return Ok(()) };
+        if positions.0.is_empty() {
+            return Ok(());
+        }
+        let group = self.group.clone();
         if self.committing.as_ref().is_some_and(|committing| !committing.is_finished()) {
             let message = "the commit before is still under way; the next one covers this one too";
             return Err(self.endpoint.error(ErrorKind::Timeout, message));

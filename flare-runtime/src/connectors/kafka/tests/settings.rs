@@ -41,11 +41,8 @@ fn refuses_moments_and_offsets_that_are_none() {
 }
 
 #[test]
-fn needs_a_group_to_start_where_it_stopped() {
-    let problems = problems_of("[source.orders]\ntopic = \"orders\"");
-    assert_eq!(problems.len(), 1);
-    assert!(problems[0].1.contains("set `group`, or start = \"earliest\""), "{}", problems[0].1);
-    assert!(open_source("[source.orders]\ntopic = \"orders\"\nstart = \"earliest\"").is_ok());
+fn takes_the_name_of_the_job_for_its_group() {
+    assert!(open_source("[source.orders]\ntopic = \"orders\"").is_ok());
 }
 
 #[test]
