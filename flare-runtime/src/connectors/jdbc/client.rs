@@ -56,6 +56,9 @@ fn location(url: &DatabaseUrl, base: &Path) -> String {
     }
 }
 
+/// How long one connection may take to close at the end of a job.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Connections that nobody uses, the one used last at the end.
 #[derive(Default)]
 struct Pool {
@@ -105,7 +108,8 @@ impl Datasource {
     pub(super) async fn close(&self) {
         let idle = std::mem::take(&mut self.0.pool().idle);
         for (connection, _) in idle {
-            connection.close().await;
+            // A server that is gone must not hold up the end of the job.
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await;
         }
     }
 
