@@ -63,6 +63,15 @@ pub use flare_runtime::operators::Routed;
 /// ```
 ///
 /// `budget_count` and `budget_ratio` within `budget_window` bound how much dirt a job bears before it fails.
+///
+/// When the cause is gone, the job's binary runs them again: `dirty list` counts what landed, `dirty replay` runs the
+/// job on it, both narrowed by `--stage`, `--operator`, `--kind`, `--since`, `--until` and `--limit`. A record that could
+/// not be parsed is parsed again from the bytes that landed; with `--from FILE` from a file of dirty records, such as one
+/// that `dirty list --json` has printed and somebody has mended. Any other record is read again from its source by
+/// `split` and `offset`, for what landed of it is an intermediate record; the whole job runs on it, so a record that one
+/// of two sinks refused comes to both again. A source of the user's own and a generator cannot read a record again.
+/// Nothing is removed where the records landed: a later replay begins where this one says, by `--since`. The budget does
+/// not count in a replay, sinks add to what is there, and no offset is committed.
 pub mod dirty {
     pub use flare_runtime::model::DirtyRecord;
 }

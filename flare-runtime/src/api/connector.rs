@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CreateSource, Resources, RowLookup, SinkFactory};
+use super::{CreateSource, ReadBack, Resources, RowLookup, SinkFactory};
 use crate::config::{Config, Layer, Problems, Section, Setting, Settings};
 use crate::model::RowSchema;
 
@@ -91,6 +91,16 @@ pub trait SinkConnector: Send + Sync {
 
     /// Reads the settings and makes the sink's maker; problems are added to `opening.problems`.
     fn open(&self, opening: &mut Opening<'_>) -> Option<SinkFactory>;
+
+    /// Reads everything that such a sink has written, from the same settings; a connector that does not implement it
+    /// cannot.
+    fn read_back(&self, opening: &mut Opening<'_>) -> Option<ReadBack> {
+        let section = &opening.binding.section;
+        let message = "what this connector writes cannot be read back";
+        let remedy = "land the records in files, Kafka or a database instead";
+        opening.problems.add("unsupported", format!("{section}.connector"), message, remedy);
+        None
+    }
 }
 
 /// Makes lookups of one connector.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{ByteBatch, Metrics, RowBatch};
+use super::{ByteBatch, CreateSource, Metrics, RowBatch};
 use crate::error::Result;
-use crate::model::{OperatorId, Reject};
+use crate::model::{OperatorId, Reject, Row};
 
 /// Writes batches of `B`: [`ByteBatch`], [`RowBatch`], or `Batch<T>` for a user's own sink.
 #[async_trait]
@@ -39,6 +39,8 @@ pub struct SinkContext {
     pub parallelism: usize,
     /// Where to count.
     pub metrics: Metrics,
+    /// Whether the run adds to what an earlier one has written, which must stay.
+    pub adds: bool,
 }
 
 /// Makes the subtasks of a sink.
@@ -58,6 +60,24 @@ pub trait CreateSink<B>: Send + Sync {
     /// # Errors
     /// When it cannot start.
     async fn create(&self, cx: SinkContext) -> Result<Box<dyn Sink<B>>>;
+}
+
+/// Reads what a sink has written, by the shape of what it takes.
+pub enum ReadBack {
+    /// A source of payloads that ends where the written ones end.
+    Bytes(Box<dyn CreateSource>),
+    /// All rows.
+    Rows(Box<dyn ReadRows>),
+}
+
+/// Reads the rows that a sink has written.
+#[async_trait]
+pub trait ReadRows: Send + Sync {
+    /// All rows, in no order; a row has at least the columns of the sink's schema.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    async fn rows(&self) -> Result<Vec<Row>>;
 }
 
 /// A sink's maker, by the shape of what it takes.

@@ -1,9 +1,11 @@
 //! Sources: what reads records, typed or as bytes.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::Metrics;
+use super::{Metrics, Replay};
 use crate::error::{Error, Result};
 use crate::model::{Batch, Meta, OperatorId, Reject, Splits};
 
@@ -78,8 +80,8 @@ pub trait Payloads: Send {
     /// Takes one payload. What does not parse is turned aside.
     fn push(&mut self, payload: &[u8], meta: Meta);
 
-    /// Turns a payload aside that cannot even be parsed.
-    fn reject(&mut self, payload: &[u8], meta: Meta, error: Error);
+    /// Turns a payload aside that is too long to be taken: `beginning` is what is kept of it.
+    fn reject(&mut self, beginning: &[u8], meta: Meta, error: Error);
 
     /// Whether this read should end.
     fn is_full(&self) -> bool;
@@ -123,6 +125,8 @@ pub struct SourceContext {
     pub splits: Splits,
     /// Where to count.
     pub metrics: Metrics,
+    /// In a replay, the records to read; the source ends behind them.
+    pub replay: Option<Arc<Replay>>,
 }
 
 /// Makes the subtasks of a source.
@@ -137,7 +141,8 @@ pub trait CreateSource: Send + Sync {
     /// What would keep the source from starting.
     async fn check(&self) -> Result<()>;
 
-    /// Makes the source of one subtask.
+    /// Makes the source of one subtask. In a replay it reads at least the records at [`Replay::offsets`] that are
+    /// still there, and ends; what it reads beside them is passed over.
     ///
     /// # Errors
     /// When it cannot start.

@@ -205,7 +205,7 @@ impl StageContext {
     /// Where a record was read, in words.
     pub fn origin(&self, meta: Meta) -> String {
         match self.dirty.splits.name(meta.split) {
-            Some(split) => format!("{split}@{}", meta.offset),
+            Some(split) => format!("{}@{}", split.name, meta.offset),
             None => "unknown".to_owned(),
         }
     }
@@ -249,13 +249,15 @@ impl StageContext {
             subtask: u32::try_from(self.subtask.index).unwrap_or(u32::MAX),
             kind: reject.error.kind().name().to_owned(),
             causes: reject.error.chain(),
-            split: split.map(|split| split.to_string()).unwrap_or_default(),
+            source: split.as_ref().map(|split| split.source.to_string()).unwrap_or_default(),
+            split: split.map(|split| split.name.to_string()).unwrap_or_default(),
             offset: meta.offset,
             event_time: Some(meta.timestamp).filter(|time| *time != Timestamp::MIN),
             rejected_at: Timestamp::now(),
             attempt: reject.attempt,
             raw,
             raw_base64,
+            raw_truncated: reject.truncated,
         }
     }
 }

@@ -22,6 +22,16 @@ impl<T> Values<T> {
     }
 }
 
+/// A source that has ended.
+pub struct Nothing;
+
+#[async_trait]
+impl<T: Send> Source<T> for Nothing {
+    async fn read(&mut self, _intake: &mut Intake<T>) -> Result<Progress> {
+        Ok(Progress::End)
+    }
+}
+
 #[async_trait]
 impl<T: Clone + Send + Sync> Source<T> for Values<T> {
     async fn read(&mut self, intake: &mut Intake<T>) -> Result<Progress> {

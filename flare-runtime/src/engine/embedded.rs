@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::coordinator::{Coordinator, Outcome};
-use crate::api::{Command, DirtyBudget, DirtyOutlet, HostLink, Metrics, Output, Report, Subtask};
+use crate::api::{Command, DirtyBudget, DirtyOutlet, HostLink, Metrics, Output, Replay, Report, Subtask};
 use crate::error::{ErrorKind, Result};
-use crate::model::{Splits, SubtaskId, note_panic_places, panic_error};
+use crate::model::{OperatorId, Splits, SubtaskId, note_panic_places, panic_error};
 use crate::plan::{Graph, Ports, Role, Shape, Wiring};
 
 /// How a graph is run.
@@ -43,7 +43,12 @@ pub struct JobRun {
     pub splits: Splits,
     /// How much dirt the job bears.
     pub budget: Arc<DirtyBudget>,
+    /// In a replay, what the sources read; those that are not named read nothing.
+    pub replay: Option<Replays>,
 }
+
+/// What is read again of each source.
+pub type Replays = BTreeMap<OperatorId, Arc<Replay>>;
 
 /// Runs graphs in this process.
 #[derive(Debug)]
@@ -132,7 +137,9 @@ impl Host {
             metrics: self.run.metrics.clone(),
         };
         let RunSettings { flush: latency, batch, .. } = self.settings;
-        Wiring { subtask, parallelism, latency, batch, ports, dirty: Some(dirty) }
+        let replays = self.run.replay.as_ref();
+        let replay = replays.map(|all| all.get(&subtask.operator).cloned().unwrap_or_default());
+        Wiring { subtask, parallelism, latency, batch, replay, ports, dirty: Some(dirty) }
     }
 }
 

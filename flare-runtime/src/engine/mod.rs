@@ -4,4 +4,4 @@ mod coordinator;
 mod embedded;
 
 pub use coordinator::{Ending, Outcome};
-pub use embedded::{Host, JobRun, RunSettings};
+pub use embedded::{Host, JobRun, Replays, RunSettings};

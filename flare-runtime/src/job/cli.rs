@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use tokio::sync::{oneshot, watch};
 
+use super::dirty_command;
 use super::load::{Described, Selection, describe};
 use super::report::{Summary, environment};
 use super::run::{Running, block_on, check, check_all, plan};
@@ -42,6 +43,7 @@ pub fn main(binary: Binary) -> ExitCode {
         Some(("plan", matches)) => show_plan(&selection, matches.get_flag("mermaid")),
         Some(("config", _)) => show_config(&selection, json),
         Some(("doctor", _)) => doctor(&selection, json),
+        Some(("dirty", matches)) => dirty_command::run(&selection, binary, matches, json),
         Some((other, _)) => unreachable!("clap knows no command `{other}`"),
     };
     done.unwrap_or_else(|error| {
@@ -79,6 +81,7 @@ fn command(binary: Binary) -> Command {
         .subcommand(Command::new("doctor").about(
             "Checks everything that can be checked without starting; connects, and runs init_sql: exit code 0 fine, 1 problems, 2 unreadable",
         ))
+        .subcommand(dirty_command::command())
 }
 
 /// The settings of a job are flags of their own.
@@ -166,19 +169,28 @@ fn signals() -> Result<Signals> {
 
 fn run_job(selection: &Selection, binary: Binary, json: bool) -> Result<ExitCode> {
     let described = describe(selection)?;
-    let summary = block_on(see_through(described, binary.version))??;
-    if json {
-        println!("{}", serde_json::to_string(&summary).expect("a summary is plain data"));
-    } else {
-        print!("{}", summary.text());
-    }
+    let summary = block_on(see_through(described, binary.version, |running| running))??;
+    print_summary(&summary, json);
     Ok(ExitCode::SUCCESS)
 }
 
-async fn see_through(mut described: Described, version: &str) -> Result<Summary> {
+pub(super) fn print_summary(summary: &Summary, json: bool) {
+    if json {
+        println!("{}", serde_json::to_string(summary).expect("a summary is plain data"));
+    } else {
+        print!("{}", summary.text());
+    }
+}
+
+/// Checks the job, shows what it runs with, and runs it as `prepare` wants.
+pub(super) async fn see_through(
+    mut described: Described,
+    version: &str,
+    prepare: impl FnOnce(Running) -> Running,
+) -> Result<Summary> {
     check_all(&mut described.builder).await?;
     eprint!("{}", environment(&described, version));
-    let running = Running::new(described.builder);
+    let running = prepare(Running::new(described.builder));
     let progress = progress(&running);
     let Signals { stop, at_once } = signals()?;
     let summary = tokio::select! {

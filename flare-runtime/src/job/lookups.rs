@@ -177,7 +177,7 @@ impl<S: Step> Stream<S> {
                 downstream,
             }))
         };
-        let info = StageInfo { head, fused: Vec::new(), parallelism: None, detail, behind_dirty };
+        let info = StageInfo { detail, behind_dirty, ..StageInfo::new(head) };
         let add = Graph::add_stage::<S::Out>;
         BoxedStream::from_stage(&job, OpenStage { info, build: Box::new(build), reads: ports, add })
     }

@@ -6,6 +6,7 @@ mod cli;
 mod datasources;
 mod declared;
 mod dirty;
+mod dirty_command;
 mod load;
 mod lookups;
 pub mod reference;

@@ -11,7 +11,7 @@ use super::load::Described;
 use super::report::{Shape, Summary};
 use crate::api::{DirtyBudget, Figure};
 use crate::config::Problems;
-use crate::engine::{Host, JobRun, RunSettings};
+use crate::engine::{Host, JobRun, Replays, RunSettings};
 use crate::error::Result;
 use crate::monitor::Totals;
 use crate::plan;
@@ -72,12 +72,18 @@ pub(crate) async fn check_all(builder: &mut Builder) -> Result<()> {
 pub(crate) struct Running {
     builder: Builder,
     shape: Shape,
+    replay: Option<Replays>,
 }
 
 impl Running {
     pub(crate) fn new(builder: Builder) -> Self {
         let shape = Shape::of(&builder.graph);
-        Self { builder, shape }
+        Self { builder, shape, replay: None }
+    }
+
+    /// A run that reads `replays` and nothing else.
+    pub(crate) fn replaying(self, replays: Replays) -> Self {
+        Self { replay: Some(replays), ..self }
     }
 
     /// What reads the totals while the job runs.
@@ -91,10 +97,14 @@ impl Running {
     /// # Errors
     /// What made it fail.
     pub(crate) async fn run(self, stop: watch::Receiver<bool>) -> Result<Summary> {
-        let Self { builder, shape } = self;
+        let Self { builder, shape, replay } = self;
         let Builder { name, graph, settings, dirty, metrics, splits, resources, .. } = builder;
-        let budget = DirtyBudget::new(dirty.budget_count, dirty.budget_ratio, dirty.budget_window);
-        let run = JobRun { metrics: metrics.clone(), splits, budget: Arc::new(budget) };
+        let budget = match replay {
+            None => DirtyBudget::new(dirty.budget_count, dirty.budget_ratio, dirty.budget_window),
+            // All that is replayed was dirty before.
+            Some(_) => DirtyBudget::new(None, None, dirty.budget_window),
+        };
+        let run = JobRun { metrics: metrics.clone(), splits, budget: Arc::new(budget), replay };
         let settings = RunSettings {
             job: name.as_str().into(),
             parallelism: settings.parallelism,

@@ -95,7 +95,7 @@ impl<S: Step> Stream<S> {
         let attribute = Some(attribute(declaration, allowed));
         let opened = open_sink(&mut builder, &path, attribute, declaration.schema, COMMON);
         let detail = opened.as_ref().map(|opened| opened.factory.describe()).unwrap_or_default();
-        let info = StageInfo { head, fused: Vec::new(), parallelism: None, detail, behind_dirty };
+        let info = StageInfo { detail, behind_dirty, ..StageInfo::new(head) };
         let build: Build = match opened {
             Some(opened) => sink_stage::<T>(opened, builder.metrics.clone(), declaration.schema),
             None => Box::new(|_| unreachable!("a job with problems is not started")),
@@ -202,6 +202,7 @@ pub(super) fn stage<T: Serialize + Send + 'static, B: SinkBatch + 'static>(
             index: wiring.subtask.index,
             parallelism: wiring.parallelism,
             metrics: metrics.clone(),
+            adds: wiring.replay.is_some(),
         };
         let retries = metrics.counter(&cx.operator.0, "retries");
         let (factory, retry) = (Arc::clone(&factory), retry.clone());

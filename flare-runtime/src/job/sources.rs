@@ -9,13 +9,13 @@ use serde::de::DeserializeOwned;
 use super::builder::{Builder, Check, Handle};
 use super::declare::{Connected, ConnectorDeclaration, EventTimeOf, Generate};
 use super::stream::{BoxedStream, OpenStage};
-use crate::api::{Binding, CreateSource, Opening, Source, SourceContext, Subtask, decoder};
+use crate::api::{Binding, CreateSource, Decode, Opening, Source, SourceContext, Subtask, decoder};
 use crate::config::{Layer, Literal, Place, Settings, suggestion};
 use crate::connectors::generator::{GeneratorSettings, GeneratorSource};
-use crate::connectors::memory::Values;
+use crate::connectors::memory::{Nothing, Values};
 use crate::error::{Error, ErrorKind, Result};
-use crate::operators::{Decoding, SourceSettings, SourceSubtask, TypedParts};
-use crate::plan::{Graph, OperatorInfo, Role, StageInfo, Wiring};
+use crate::operators::{Decoding, Replaying, SourceSettings, SourceSubtask, TypedParts};
+use crate::plan::{Graph, Role, StageInfo, Wiring};
 
 /// A job while it is described: where streams begin.
 pub struct Job {
@@ -100,7 +100,8 @@ impl Job {
         section.finish(problems);
         let head = builder.named(&path, Role::Source, place);
         drop(builder);
-        self.start(head, "own source".to_owned(), make, settings, None)
+        let info = StageInfo { detail: "own source".to_owned(), ..StageInfo::new(head) };
+        self.start(info, make, settings, None)
     }
 
     fn open_source<T: DeserializeOwned + Send + 'static>(
@@ -117,16 +118,17 @@ impl Job {
                 Box::pin(async { Err(Error::new(ErrorKind::Config, "the source has no valid settings")) })
             });
             drop(builder);
-            return Ok(self.start(head, String::new(), broken, None, None));
+            return Ok(self.start(StageInfo::new(head), broken, None, None));
         };
         drop(builder);
-        Ok(self.start(head, opened.detail, opened.make, Some(opened.settings), opened.event_time))
+        let Opened { detail, replayable, make, settings, event_time } = opened;
+        let info = StageInfo { detail, replayable, ..StageInfo::new(head) };
+        Ok(self.start(info, make, Some(settings), event_time))
     }
 
     fn start<T: Send + 'static>(
         &self,
-        head: OperatorInfo,
-        detail: String,
+        info: StageInfo,
         make: MakeSource<T>,
         settings: Option<SourceSettings>,
         event_time: Option<EventTimeOf<T>>,
@@ -136,6 +138,7 @@ impl Job {
             let builder = handle.lock();
             (builder.metrics.clone(), builder.splits.clone())
         };
+        let replayable = info.replayable;
         let build = move |wiring: &mut Wiring, downstream| -> Box<dyn Subtask> {
             let cx = SourceContext {
                 operator: wiring.subtask.operator.clone(),
@@ -143,12 +146,16 @@ impl Job {
                 parallelism: wiring.parallelism,
                 splits: splits.clone(),
                 metrics: metrics.clone(),
+                replay: wiring.replay.clone(),
             };
             let settings = settings.clone().expect("a job with problems is not started");
-            let parts = TypedParts { make: make(cx), settings, event_time };
+            let make = match cx.replay {
+                Some(_) if !replayable => Box::pin(async { Ok(Box::new(Nothing) as Box<dyn Source<T>>) }),
+                _ => make(cx),
+            };
+            let parts = TypedParts { make, settings, event_time };
             Box::new(SourceSubtask::new(parts, downstream))
         };
-        let info = StageInfo { head, fused: Vec::new(), parallelism: None, detail, behind_dirty: false };
         // A source reads no ports, so the type of its input does not matter.
         let add = Graph::add_stage::<T>;
         BoxedStream::from_stage(&handle, OpenStage { info, build: Box::new(build), reads: Vec::new(), add })
@@ -157,6 +164,7 @@ impl Job {
 
 struct Opened<T> {
     detail: String,
+    replayable: bool,
     make: MakeSource<T>,
     settings: SourceSettings,
     event_time: Option<EventTimeOf<T>>,
@@ -196,7 +204,7 @@ fn open<T: DeserializeOwned + Send + 'static>(
             let source = GeneratorSource::new(generate, &own, cx.index, cx.parallelism);
             Box::pin(async move { Ok(Box::new(source) as Box<dyn Source<T>>) })
         });
-        return Some(Opened { detail, make, settings: settings?, event_time });
+        return Some(Opened { detail, replayable: false, make, settings: settings?, event_time });
     }
     let found = registry.get(&connector).and_then(|known| known.source.as_ref());
     let Some(source) = found else {
@@ -204,6 +212,7 @@ fn open<T: DeserializeOwned + Send + 'static>(
         return None;
     };
     let binding = Binding { section: path.to_owned(), attribute, schema: declaration.schema };
+    let replayable = source.capability().replayable;
     let source = source.open(&mut builder.opening(&binding, SourceSettings::ALL));
     let source: Arc<dyn CreateSource> = Arc::from(source?);
     builder.checks.push(Check::Source(Arc::clone(&source), path.to_owned()));
@@ -211,12 +220,25 @@ fn open<T: DeserializeOwned + Send + 'static>(
     let (detail, format) = (source.describe(), settings.format);
     let make: MakeSource<T> = Arc::new(move |cx| {
         let source = Arc::clone(&source);
-        Box::pin(async move {
-            let reader = source.create(cx).await?;
-            Ok(Box::new(Decoding::new(reader, decoder(format))) as Box<dyn Source<T>>)
-        })
+        Box::pin(async move { decoding(&*source, decoder(format), cx).await })
     });
-    Some(Opened { detail, make, settings, event_time })
+    Some(Opened { detail, replayable, make, settings, event_time })
+}
+
+/// The typed reader of one subtask, in a replay as well.
+async fn decoding<T: Send + 'static>(
+    source: &dyn CreateSource,
+    decode: Decode<T>,
+    cx: SourceContext,
+) -> Result<Box<dyn Source<T>>> {
+    let Some(replay) = cx.replay.clone() else {
+        return Ok(Box::new(Decoding::new(source.create(cx).await?, decode)));
+    };
+    let reader = match replay.offsets().is_empty() {
+        true => None,
+        false => Some(source.create(cx.clone()).await?),
+    };
+    Ok(Box::new(Replaying::new(reader, decode, cx, replay)))
 }
 
 impl Builder {

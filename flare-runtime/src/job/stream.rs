@@ -357,8 +357,7 @@ impl<S: Step> Stream<S> {
             Head::Stage(stage) => stage,
             Head::Ports(reads) => {
                 let head = fused.first().cloned().unwrap_or_else(|| builder.numbered("relay", Place::here()));
-                let detail = String::new();
-                let info = StageInfo { head, fused: Vec::new(), parallelism, detail, behind_dirty };
+                let info = StageInfo { parallelism, behind_dirty, ..StageInfo::new(head) };
                 let build = |wiring: &mut Wiring, downstream| -> Box<dyn Subtask> {
                     Box::new(Relay::new(wiring.input::<S::In>(), downstream))
                 };

@@ -16,12 +16,14 @@ pub struct Reject {
     pub error: Error,
     /// How often it had been tried, at least 1.
     pub attempt: u32,
+    /// Whether `raw` is only the record's beginning.
+    pub truncated: bool,
 }
 
 impl Reject {
     /// A record refused at the first attempt.
     pub fn new(raw: impl Into<Vec<u8>>, meta: Meta, error: Error) -> Self {
-        Self { raw: raw.into(), meta, error, attempt: 1 }
+        Self { raw: raw.into(), meta, error, attempt: 1, truncated: false }
     }
 }
 
@@ -42,6 +44,9 @@ pub struct DirtyRecord {
     pub kind: String,
     /// The error and its causes, outermost first.
     pub causes: Vec<String>,
+    /// Id of the source that read it; empty when unknown.
+    #[serde(default)]
+    pub source: String,
     /// Where the record was read: `topic/partition` or a file's path; empty when unknown.
     pub split: String,
     /// Offset or line number in the split; -1 when unknown.
@@ -57,4 +62,7 @@ pub struct DirtyRecord {
     pub raw: String,
     /// Whether `raw` is base64.
     pub raw_base64: bool,
+    /// Whether `raw` is only the record's beginning, since the whole is too long.
+    #[serde(default)]
+    pub raw_truncated: bool,
 }

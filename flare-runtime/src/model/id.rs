@@ -43,24 +43,33 @@ impl SplitId {
     pub const NONE: Self = Self(u32::MAX);
 }
 
+/// A part of what a source reads, in an order of its own: a topic's partition, a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitName {
+    /// The source that reads it.
+    pub source: OperatorId,
+    /// Its name: `orders/3`, a file's path.
+    pub name: Arc<str>,
+}
+
 /// The names of all splits that a job's sources read, so that a record carries a number instead of a name.
 #[derive(Clone, Debug, Default)]
-pub struct Splits(Arc<RwLock<Vec<Arc<str>>>>);
+pub struct Splits(Arc<RwLock<Vec<SplitName>>>);
 
 impl Splits {
-    /// The number of the split called `name` (`orders/3`, a file's path); the same name gives the same number.
-    pub fn register(&self, name: &str) -> SplitId {
+    /// The number of the split that `source` calls `name`; the same two give the same number.
+    pub fn register(&self, source: &OperatorId, name: &str) -> SplitId {
         let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let known = names.iter().position(|known| known.as_ref() == name);
+        let known = names.iter().position(|known| known.source == *source && known.name.as_ref() == name);
         let index = known.unwrap_or_else(|| {
-            names.push(name.into());
+            names.push(SplitName { source: source.clone(), name: name.into() });
             names.len() - 1
         });
         SplitId(u32::try_from(index).expect("fewer than 2^32 splits"))
     }
 
     /// The name behind a number.
-    pub fn name(&self, split: SplitId) -> Option<Arc<str>> {
+    pub fn name(&self, split: SplitId) -> Option<SplitName> {
         let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
         names.get(split.0 as usize).cloned()
     }
@@ -73,10 +82,12 @@ mod tests {
     #[test]
     fn gives_a_split_one_number() {
         let splits = Splits::default();
-        let first = splits.register("orders/0");
-        assert_eq!(first, splits.register("orders/0"));
-        assert_ne!(first, splits.register("orders/1"));
-        assert_eq!(splits.name(first).as_deref(), Some("orders/0"));
+        let (source, other) = (OperatorId::from("source.Order"), OperatorId::from("source.Refund"));
+        let first = splits.register(&source, "orders/0");
+        assert_eq!(first, splits.register(&source, "orders/0"));
+        assert_ne!(first, splits.register(&source, "orders/1"));
+        assert_ne!(first, splits.register(&other, "orders/0"));
+        assert_eq!(splits.name(first), Some(SplitName { source, name: "orders/0".into() }));
         assert_eq!(splits.name(SplitId::NONE), None);
     }
 }

@@ -11,9 +11,9 @@ mod time;
 
 pub use batch::{Barrier, Batch, Control, Message, Meta};
 pub use dirty::{DirtyRecord, Reject};
-pub use id::{OperatorId, SplitId, Splits, SubtaskId};
+pub use id::{OperatorId, SplitId, SplitName, Splits, SubtaskId};
 pub(crate) use panic::{note_panic_places, panic_error};
 pub use row::{FromRow, FromValue, IntoValue, Row, Value};
 pub use row_serializer::{Column, RowSchema, to_row};
 pub use secret::Secret;
-pub use time::{Timestamp, format_duration, parse_duration};
+pub use time::{Timestamp, format_duration, parse_duration, parse_moment};

@@ -120,6 +120,19 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .map_err(|_| format!("`{text}` is no duration; write it as \"500ms\", \"30s\", \"5m\" or \"1h\""))
 }
 
+/// Reads a moment: RFC 3339, milliseconds since 1970, or a duration such as `2h` for so long before `now`.
+///
+/// # Errors
+/// A sentence that says what to write.
+pub fn parse_moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    let millis = text.parse().ok().map(Timestamp::from_millis);
+    let dated = || DateTime::parse_from_rfc3339(text).ok().map(|time| Timestamp(time.timestamp_millis()));
+    let ago = || humantime::parse_duration(text).ok().map(|ago| now.saturating_sub(ago));
+    millis.or_else(dated).or_else(ago).ok_or_else(|| {
+        format!("`{text}` is no moment; write \"2026-01-31T08:00:00Z\", or \"2h\" for two hours ago")
+    })
+}
+
 /// Writes a duration as [`parse_duration`] reads it.
 pub fn format_duration(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
@@ -135,6 +148,15 @@ mod tests {
         let text: Timestamp = serde_json::from_str("\"2026-01-01T00:00:00Z\"").expect("a text");
         assert_eq!(number, text);
         assert_eq!(serde_json::to_string(&text).expect("writes"), "\"2026-01-01T00:00:00.000Z\"");
+    }
+
+    #[test]
+    fn reads_moments_as_people_write_them() {
+        let now = Timestamp::from_millis(10_000_000);
+        assert_eq!(parse_moment("5", now), Ok(Timestamp::from_millis(5)));
+        assert_eq!(parse_moment("1970-01-01T00:00:01Z", now), Ok(Timestamp::from_millis(1000)));
+        assert_eq!(parse_moment("2s", now), Ok(Timestamp::from_millis(9_998_000)));
+        assert!(parse_moment("yesterday", now).is_err());
     }
 
     #[test]

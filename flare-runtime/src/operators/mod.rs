@@ -2,6 +2,7 @@
 
 mod pass;
 mod relay;
+mod replay;
 mod sink;
 mod source;
 mod step;
@@ -10,6 +11,7 @@ pub mod lookup;
 
 pub use pass::{ForEach, Pass, Routed, Split};
 pub use relay::Relay;
+pub use replay::Replaying;
 pub use sink::{SinkSettings, SinkSubtask};
 pub use source::{Decoding, OnError, SourceSettings, SourceSubtask, TypedParts};
 pub use step::{Filter, FlatMap, Identity, Inspect, Map, Step, TryMap};

@@ -55,9 +55,10 @@ impl<T> Decoding<T> {
     }
 }
 
-struct Parser<'a, T> {
-    decode: &'a mut Decode<T>,
-    intake: &'a mut Intake<T>,
+/// Parses what it takes into an intake.
+pub(super) struct Parser<'a, T> {
+    pub(super) decode: &'a mut Decode<T>,
+    pub(super) intake: &'a mut Intake<T>,
 }
 
 impl<T: Send> Payloads for Parser<'_, T> {
@@ -68,8 +69,8 @@ impl<T: Send> Payloads for Parser<'_, T> {
         }
     }
 
-    fn reject(&mut self, payload: &[u8], meta: Meta, error: Error) {
-        self.intake.rejects.push(Reject::new(payload, meta, error));
+    fn reject(&mut self, beginning: &[u8], meta: Meta, error: Error) {
+        self.intake.rejects.push(Reject { truncated: true, ..Reject::new(beginning, meta, error) });
     }
 
     fn is_full(&self) -> bool {

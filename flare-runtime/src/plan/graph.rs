@@ -2,11 +2,12 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::api::{DirtyOutlet, Edge, InputPort, Output, StageContext, Subtask};
+use crate::api::{DirtyOutlet, Edge, InputPort, Output, Replay, StageContext, Subtask};
 use crate::config::Place;
 use crate::model::{DirtyRecord, Message, OperatorId, SubtaskId};
 
@@ -80,6 +81,16 @@ pub struct StageInfo {
     pub detail: String,
     /// Whether it lies behind the dirty-data output, so that nothing there can be turned aside again.
     pub behind_dirty: bool,
+    /// Whether it is a source whose records can be read again at their offsets.
+    pub replayable: bool,
+}
+
+impl StageInfo {
+    /// A stage of one operator.
+    pub fn new(head: OperatorInfo) -> Self {
+        let (fused, detail) = (Vec::new(), String::new());
+        Self { head, fused, parallelism: None, detail, behind_dirty: false, replayable: false }
+    }
 }
 
 /// Makes one subtask of a stage.
@@ -103,6 +114,8 @@ pub struct Wiring {
     pub latency: Duration,
     /// Records in a full batch.
     pub batch: usize,
+    /// In a replay, what the subtask's source reads.
+    pub replay: Option<Arc<Replay>>,
     pub(crate) ports: Ports,
     pub(crate) dirty: Option<DirtyOutlet>,
 }

@@ -92,7 +92,7 @@ impl<B: SinkBatch> Sink<B> for Retrying<B> {
                 }
                 Err(Failure { error, attempt }) if range.len() == 1 => {
                     let (raw, meta) = (batch.raw(range.start), batch.meta(range.start));
-                    rejects.push(Reject { raw, meta, error, attempt });
+                    rejects.push(Reject { attempt, ..Reject::new(raw, meta, error) });
                 }
                 Err(_) => {
                     let middle = range.start + range.len() / 2;

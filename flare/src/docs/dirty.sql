@@ -6,11 +6,13 @@ CREATE TABLE IF NOT EXISTS dirty (
     subtask INTEGER NOT NULL,
     kind VARCHAR(40) NOT NULL,
     causes TEXT NOT NULL,
+    source VARCHAR(200) NOT NULL,
     split VARCHAR(1000) NOT NULL,
     "offset" BIGINT NOT NULL,
     event_time TIMESTAMP NULL,
     rejected_at TIMESTAMP NOT NULL,
     attempt INTEGER NOT NULL,
     raw TEXT NOT NULL,
-    raw_base64 BOOLEAN NOT NULL
+    raw_base64 BOOLEAN NOT NULL,
+    raw_truncated BOOLEAN NOT NULL
 );

@@ -11,6 +11,8 @@ mod lookups;
 mod outage;
 mod place;
 mod pressure;
+#[cfg(all(feature = "kafka", feature = "mysql"))]
+mod replay;
 mod sinks;
 mod sources;
 mod support;

@@ -23,7 +23,7 @@ connector = "files"
 path = "dirty.jsonl"
 "#;
 
-fn folder() -> Folder {
+pub(crate) fn folder() -> Folder {
     let folder = Folder::new();
     folder.write("flare.toml", CONFIG);
     folder.write("orders.jsonl", "{\"id\":1,\"user_id\":1}\n{\"id\":2,\"user_id\":9}\n{\"id\":3}\n");
@@ -35,13 +35,13 @@ fn folder() -> Folder {
     folder
 }
 
-fn run(folder: &Folder, arguments: &[&str]) -> Output {
+pub(crate) fn run(folder: &Folder, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_orders"));
     command.current_dir(folder.path("")).args(arguments).env_remove("FLARE_PROFILE");
     command.output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

@@ -9,4 +9,5 @@ mod graph;
 mod lookups;
 mod operators;
 mod reference;
+mod replay;
 mod support;

@@ -7,6 +7,7 @@ mod source;
 use crate::api::{Connector, Registry};
 
 pub use config::{FilesSinkSettings, FilesSourceSettings, WriteMode};
+pub(crate) use source::lines;
 
 pub(crate) fn register(registry: &mut Registry) {
     let connector = Connector {

@@ -9,8 +9,10 @@ use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 use super::config::{FilesSinkSettings, WriteMode};
+use super::source::lines;
 use crate::api::{
-    ByteBatch, Capability, CreateSink, Opening, Sink, SinkBatch, SinkConnector, SinkContext, SinkFactory,
+    ByteBatch, Capability, CreateSink, Opening, ReadBack, Sink, SinkBatch, SinkConnector, SinkContext,
+    SinkFactory,
 };
 use crate::config::{Setting, Settings};
 use crate::error::{Error, ErrorKind, Result};
@@ -31,6 +33,11 @@ impl SinkConnector for FilesSinkConnector {
         let settings: FilesSinkSettings = opening.settings()?;
         let path = opening.config.base().join(&settings.path);
         Some(SinkFactory::Bytes(Arc::new(Files { path, mode: settings.mode })))
+    }
+
+    fn read_back(&self, opening: &mut Opening<'_>) -> Option<ReadBack> {
+        let settings: FilesSinkSettings = opening.settings()?;
+        Some(ReadBack::Bytes(lines(opening.config.base().join(&settings.path))))
     }
 }
 
@@ -65,7 +72,8 @@ impl CreateSink<ByteBatch> for Files {
 
     async fn create(&self, cx: SinkContext) -> Result<Box<dyn Sink<ByteBatch>>> {
         let path = subtask_path(&self.path, cx.index, cx.parallelism);
-        let opened = open(&path, self.mode).await;
+        let mode = if cx.adds { WriteMode::Append } else { self.mode };
+        let opened = open(&path, mode).await;
         let (file, length) = opened.map_err(|error| unwritable(&path, error))?;
         Ok(Box::new(Writer { file, path, length, buffer: Vec::new() }))
     }

@@ -33,6 +33,12 @@ impl SourceConnector for FilesSourceConnector {
     }
 }
 
+/// A source of the lines of a file, or of every file of a folder.
+pub(crate) fn lines(path: PathBuf) -> Box<dyn CreateSource> {
+    let settings = FilesSourceSettings { path: String::new(), skip_lines: 0, max_line: usize::MAX };
+    Box::new(Files { path, settings })
+}
+
 struct Files {
     path: PathBuf,
     settings: FilesSourceSettings,
@@ -68,7 +74,14 @@ impl CreateSource for Files {
     }
 
     async fn create(&self, cx: SourceContext) -> Result<Box<dyn ByteSource>> {
-        let files = self.list()?.into_iter();
+        let files = match &cx.replay {
+            None => self.list()?,
+            // The files that the records are in, wherever today's input is.
+            Some(replay) => {
+                replay.offsets().keys().map(PathBuf::from).filter(|path| path.is_file()).collect()
+            }
+        };
+        let files = files.into_iter();
         // Each file is one split, read by one subtask.
         let mut own: Vec<_> = files.skip(cx.index).step_by(cx.parallelism.max(1)).collect();
         own.reverse();
@@ -84,6 +97,8 @@ struct Open {
     file: File,
     name: String,
     split: SplitId,
+    /// The last line to read.
+    last: i64,
 }
 
 /// Cuts chunks into lines; a line may come in several chunks.
@@ -166,10 +181,11 @@ impl Reader {
         let Some(path) = self.left.last() else { return Ok(false) };
         let file = File::open(path).await.map_err(|error| unreadable(path, error))?;
         let name = path.display().to_string();
-        let split = self.cx.splits.register(&name);
+        let split = self.cx.splits.register(&self.cx.operator, &name);
+        let wanted = self.cx.replay.as_ref().and_then(|replay| replay.offsets().get(&name)?.last().copied());
         self.left.pop();
         self.lines.restart();
-        self.current = Some(Open { file, name, split });
+        self.current = Some(Open { file, name, split, last: wanted.unwrap_or(i64::MAX) });
         Ok(true)
     }
 
@@ -214,7 +230,7 @@ impl ByteSource for Reader {
                 }
                 return Ok(Progress::End);
             };
-            if self.lines.ended {
+            if self.lines.ended || self.lines.number >= open.last {
                 self.done.0.push((std::mem::take(&mut open.name), self.lines.position));
                 self.current = None;
                 continue;

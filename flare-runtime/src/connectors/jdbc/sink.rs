@@ -9,10 +9,13 @@ use super::config::{Mode, SinkSettings, datasource};
 use super::driver::Prepare;
 use super::statement::{Statement, Writer};
 use super::table::Table;
-use crate::api::{Capability, CreateSink, Opening, RowBatch, Sink, SinkConnector, SinkContext, SinkFactory};
+use crate::api::{
+    Capability, CreateSink, Opening, ReadBack, ReadRows, RowBatch, Sink, SinkConnector, SinkContext,
+    SinkFactory,
+};
 use crate::config::{Setting, Settings as _};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Reject, RowSchema};
+use crate::model::{Reject, Row, RowSchema};
 
 /// The sinks of the connector `jdbc`.
 pub(super) struct JdbcSinks;
@@ -32,6 +35,13 @@ impl SinkConnector for JdbcSinks {
         let datasource = datasource(opening, &settings.datasource)?;
         let target = Target { datasource, settings, schema: opening.binding.schema };
         is_fit.then(|| SinkFactory::Rows(Arc::new(JdbcSinkFactory(Arc::new(target)))))
+    }
+
+    fn read_back(&self, opening: &mut Opening<'_>) -> Option<ReadBack> {
+        let settings = opening.settings::<SinkSettings>()?;
+        let datasource = datasource(opening, &settings.datasource)?;
+        let target = Target { datasource, settings, schema: opening.binding.schema };
+        Some(ReadBack::Rows(Box::new(target)))
     }
 }
 
@@ -82,6 +92,16 @@ impl Target {
             None => error.with("datasource", self.datasource.name()),
         };
         error.with("table", &self.settings.table)
+    }
+}
+
+#[async_trait]
+impl ReadRows for Target {
+    async fn rows(&self) -> Result<Vec<Row>> {
+        let table = self.datasource.dialect().quote_table(&self.settings.table);
+        let mut session = self.datasource.session().await?;
+        let rows = session.query(format!("SELECT * FROM {table}"), &[]).await;
+        rows.map_err(|error| self.place(error))
     }
 }
 

@@ -137,7 +137,7 @@ impl Bench {
         factory.check().await.expect("the table fits");
         let SinkFactory::Rows(factory) = factory else { panic!("takes rows") };
         let operator = OperatorId::from("sink");
-        let cx = SinkContext { operator, index: 0, parallelism: 1, metrics: Metrics::default() };
+        let cx = SinkContext { operator, index: 0, parallelism: 1, metrics: Metrics::default(), adds: false };
         factory.create(cx).await.expect("a sink")
     }
 

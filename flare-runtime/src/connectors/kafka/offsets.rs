@@ -1,6 +1,6 @@
 //! Where each partition is read from and to: questions to the cluster, which block.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{Consumer as _, StreamConsumer};
@@ -31,6 +31,15 @@ impl Span {
     pub(crate) fn len(&self) -> i64 {
         let until = self.end.map_or(self.high, |end| end.min(self.high));
         (until - self.start).max(0)
+    }
+
+    /// Leaves of a span that ends at the partition's end only what reaches from the first to the last of `wanted`.
+    pub(crate) fn narrow(&mut self, wanted: Option<&BTreeSet<i64>>) {
+        let high = self.high;
+        let first = wanted.and_then(BTreeSet::first).map_or(high, |first| *first);
+        let behind = wanted.and_then(BTreeSet::last).map_or(high, |last| last.saturating_add(1));
+        self.start = first.clamp(self.start.min(high), high);
+        self.end = Some(behind.clamp(self.start, high));
     }
 }
 
@@ -246,6 +255,20 @@ fn at(offsets: &BTreeMap<i32, i64>, partition: i32) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn narrows_a_span_to_what_is_wanted_and_still_there() {
+        let narrowed = |wanted: &[i64]| {
+            let mut span = Span { partition: 0, start: 10, end: Some(20), high: 20 };
+            span.narrow(Some(&wanted.iter().copied().collect()));
+            (span.start, span.end)
+        };
+        assert_eq!(narrowed(&[12, 15]), (12, Some(16)));
+        assert_eq!(narrowed(&[3, 15]), (10, Some(16)));
+        assert_eq!(narrowed(&[3]), (10, Some(10)));
+        assert_eq!(narrowed(&[30]), (20, Some(20)));
+        assert_eq!(narrowed(&[]), (20, Some(20)));
+    }
 
     #[test]
     fn spreads_partitions_over_subtasks() {

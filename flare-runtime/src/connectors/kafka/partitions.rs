@@ -8,10 +8,10 @@ use rdkafka::message::BorrowedMessage;
 
 use super::client::{Endpoint, is_transient};
 use super::events::Tail;
-use super::offsets::{OUT_OF_RANGE, Share, Span};
-use crate::api::{Payloads, Positions};
+use super::offsets::{OUT_OF_RANGE, Span};
+use crate::api::{Payloads, Positions, SourceContext};
 use crate::error::{ErrorKind, Result};
-use crate::model::{Meta, SplitId, Splits, Timestamp};
+use crate::model::{Meta, OperatorId, SplitId, Splits, Timestamp};
 
 #[derive(Debug)]
 struct Partition {
@@ -31,6 +31,7 @@ struct Partition {
 /// The partitions of one subtask. Partition p stands at index `p / parallelism`.
 pub(crate) struct Partitions {
     endpoint: Endpoint,
+    operator: OperatorId,
     splits: Splits,
     parallelism: usize,
     all: Vec<Partition>,
@@ -43,11 +44,12 @@ pub(crate) struct Partitions {
 }
 
 impl Partitions {
-    pub(crate) fn new(endpoint: Endpoint, splits: Splits, share: Share, bounded: bool) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, cx: &SourceContext, bounded: bool) -> Self {
         Self {
             endpoint,
-            splits,
-            parallelism: share.parallelism,
+            operator: cx.operator.clone(),
+            splits: cx.splits.clone(),
+            parallelism: cx.parallelism,
             all: Vec::new(),
             bounded,
             open: 0,
@@ -62,7 +64,7 @@ impl Partitions {
         let leaders_only = self.endpoint.property("client.rack").is_none();
         let mut to_read = Vec::new();
         for span in spans {
-            let name = format!("{}/{}", self.endpoint.topic, span.partition);
+            let name = self.endpoint.split(span.partition);
             let done = span.end.is_some_and(|end| end <= span.start);
             if !done {
                 self.open += 1;
@@ -70,7 +72,7 @@ impl Partitions {
             }
             self.all.push(Partition {
                 number: span.partition,
-                split: self.splits.register(&name),
+                split: self.splits.register(&self.operator, &name),
                 name,
                 next: span.start,
                 end: span.end,

@@ -1,5 +1,6 @@
 //! Writes to a topic.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,11 @@ use super::deliveries::Deliveries;
 use super::events::SourceEvents;
 use super::limits::Limits;
 use super::offsets::Topic;
+use super::source::everything;
 use super::writer::{Producer, Writer};
-use crate::api::{ByteBatch, Capability, CreateSink, Opening, Sink, SinkConnector, SinkContext, SinkFactory};
+use crate::api::{
+    ByteBatch, Capability, CreateSink, Opening, ReadBack, Sink, SinkConnector, SinkContext, SinkFactory,
+};
 use crate::config::{Choice, Setting, Settings};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -46,6 +50,13 @@ impl SinkConnector for KafkaSinks {
             Endpoint::open(opening, &settings.cluster, &settings.topic, &settings.properties, OWNED_BY_SINK)?;
         let factory = KafkaSinkFactory { endpoint, settings };
         (opening.problems.len() == before).then(|| SinkFactory::Bytes(Arc::new(factory)))
+    }
+
+    fn read_back(&self, opening: &mut Opening<'_>) -> Option<ReadBack> {
+        let settings: SinkSettings = opening.settings()?;
+        let none = BTreeMap::new();
+        let endpoint = Endpoint::open(opening, &settings.cluster, &settings.topic, &none, OWNED_BY_SINK)?;
+        Some(ReadBack::Bytes(everything(endpoint, format!("{}-dirty", opening.job))))
     }
 }
 

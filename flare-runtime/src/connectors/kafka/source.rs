@@ -67,6 +67,11 @@ struct Plan {
 }
 
 impl Plan {
+    /// All that is in the topic now.
+    fn everything(endpoint: Endpoint, group: String) -> Self {
+        Self { endpoint, group, start: Start::Earliest, end: End::Latest, discovery: None }
+    }
+
     fn consumer(&self) -> Result<Shared<Consumer>> {
         let topic = &self.endpoint.topic;
         let fixed = [
@@ -118,6 +123,11 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("queued.max.messages.kbytes", "65536"),
 ];
 
+/// A source of all that is in a topic now; it commits nothing that anybody reads.
+pub(super) fn everything(endpoint: Endpoint, group: String) -> Box<dyn CreateSource> {
+    Box::new(KafkaSourceFactory(Arc::new(Plan::everything(endpoint, group))))
+}
+
 struct KafkaSourceFactory(Arc<Plan>);
 
 #[async_trait]
@@ -133,15 +143,24 @@ impl CreateSource for KafkaSourceFactory {
     }
 
     async fn create(&self, cx: SourceContext) -> Result<Box<dyn ByteSource>> {
-        let plan = &self.0;
+        let plan = match cx.replay {
+            None => Arc::clone(&self.0),
+            Some(_) => Arc::new(Plan::everything(self.0.endpoint.clone(), self.0.group.clone())),
+        };
         let share = Share { index: cx.index, parallelism: cx.parallelism };
         let consumer = plan.consumer()?;
-        let (count, spans) = plan.spans(&consumer, share).await?;
+        let (count, mut spans) = plan.spans(&consumer, share).await?;
+        if let Some(replay) = &cx.replay {
+            for span in &mut spans {
+                let split = plan.endpoint.split(span.partition);
+                span.narrow(replay.offsets().get(&split));
+            }
+        }
         let endpoint = plan.endpoint.clone();
         let bounded = plan.end != End::Never;
         let mut source = KafkaSource {
             consumer,
-            partitions: Partitions::new(endpoint.clone(), cx.splits, share, bounded),
+            partitions: Partitions::new(endpoint.clone(), &cx, bounded),
             discovery: Discovery::new(endpoint.clone(), share, plan.discovery, count),
             endpoint,
             group: plan.group.clone(),
@@ -284,6 +303,11 @@ impl ByteSource for KafkaSource {
 }
 
 impl Endpoint {
+    /// The name of a partition's split.
+    pub(super) fn split(&self, partition: i32) -> String {
+        format!("{}/{partition}", self.topic)
+    }
+
     /// Those of `positions` that are partitions of this topic.
     fn offsets_of(&self, positions: &Positions) -> Result<TopicPartitionList> {
         let mut list = TopicPartitionList::with_capacity(positions.0.len());

@@ -339,7 +339,7 @@ where
             }
             (OnFailure::Dirty, _) => {
                 let raw = serde_json::to_vec(&record.item).unwrap_or_default();
-                rejects.push(Reject { raw, meta: record.meta, error, attempt });
+                rejects.push(Reject { attempt, ..Reject::new(raw, record.meta, error) });
                 Ok(())
             }
             (OnFailure::Fail | OnFailure::Default, _) => {

@@ -207,6 +207,7 @@ fn source_context(index: usize, parallelism: usize) -> SourceContext {
         parallelism,
         splits: Splits::default(),
         metrics: Metrics::default(),
+        replay: None,
     }
 }
 
@@ -216,6 +217,7 @@ fn sink_context() -> SinkContext {
         index: 0,
         parallelism: 1,
         metrics: Metrics::default(),
+        adds: false,
     }
 }
 

@@ -21,7 +21,7 @@ async fn reads_a_bounded_topic_in_order() {
     let meta = records[7].1;
     assert_eq!((meta.offset, meta.timestamp.as_millis()), (7, 8000));
     let topic = &fixture.topic;
-    assert_eq!(cx.splits.name(meta.split).as_deref(), Some(format!("{topic}/0").as_str()));
+    assert_eq!(cx.splits.name(meta.split).map(|split| split.name.to_string()), Some(format!("{topic}/0")));
     let expected = BTreeMap::from([(format!("{topic}/0"), 250), (format!("{topic}/1"), 0)]);
     assert_eq!(positions(source.as_ref()), expected);
 }

@@ -1,7 +1,13 @@
-//! The dirty-data output: a stream for the job's author, or a sink by configuration alone.
+//! The dirty-data output: a stream for the job's author, or a sink by configuration alone; and the way back.
 
-use serde::Serialize;
+mod landed;
+mod replay;
+mod row;
 
+pub(super) use landed::{Filter, Landed};
+pub(super) use replay::ReplayPlan;
+
+use self::row::{AsRow, SCHEMA};
 use super::builder::Builder;
 use super::settings::DirtySettings;
 use super::sinks::{open_sink, stage, with_groups};
@@ -10,7 +16,7 @@ use super::stream::{BoxedStream, OpenStage};
 use crate::api::{ByteBatch, Encode, RowBatch, SinkFactory, Subtask, encoder};
 use crate::config::{Layer, Literal, Place, Problems, Setting, Settings};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Column, DirtyRecord, Meta, RowSchema, Timestamp, to_row};
+use crate::model::DirtyRecord;
 use crate::operators::{Relay, SinkSettings};
 use crate::plan::{Build, Graph, OperatorInfo, Role, StageInfo, StageNode, Wiring};
 
@@ -65,8 +71,15 @@ impl Job {
     }
 }
 
+const CONFIGURATION: Place = Place { file: "configuration", line: 0 };
+
+/// Where dirty records go when nothing is configured.
+fn default_sink() -> Layer {
+    Layer::attribute(CONFIGURATION, &[("connector", Literal::Text("log"))])
+}
+
 fn info(head: OperatorInfo, detail: String) -> StageInfo {
-    StageInfo { head, fused: Vec::new(), parallelism: Some(1), detail, behind_dirty: true }
+    StageInfo { parallelism: Some(1), detail, behind_dirty: true, ..StageInfo::new(head) }
 }
 
 /// Adds the sink that configuration names, unless the job has taken the dirty records itself.
@@ -84,10 +97,8 @@ pub(super) fn add_sink(builder: &mut Builder) {
         }
         return;
     }
-    let place = Place { file: "configuration", line: 0 };
-    let default = Layer::attribute(place, &[("connector", Literal::Text("log"))]);
-    let opened = open_sink(builder, SECTION, Some(default), SCHEMA, COMMON);
-    let head = builder.named(SECTION, Role::Sink, place);
+    let opened = open_sink(builder, SECTION, Some(default_sink()), SCHEMA, COMMON);
+    let head = builder.named(SECTION, Role::Sink, CONFIGURATION);
     let detail = opened.as_ref().map(|opened| opened.factory.describe()).unwrap_or_default();
     let metrics = builder.metrics.clone();
     let build: Build = match opened.map(|opened| (opened.factory.clone(), opened)) {
@@ -105,60 +116,4 @@ pub(super) fn add_sink(builder: &mut Builder) {
     };
     let stage = builder.graph.add_stage::<DirtyRecord>(StageNode { info: info(head, detail), build }, &[]);
     builder.graph.dirty_stage = Some(stage);
-}
-
-macro_rules! row {
-    ($($field:ident: $ty:ty),* $(,)?) => {
-        /// A dirty record as a row: causes are one text, one cause a line.
-        #[derive(Serialize)]
-        struct DirtyRow<'a> { $($field: $ty),* }
-
-        const SCHEMA: RowSchema = RowSchema {
-            columns: &[$(Column { field: stringify!($field), name: stringify!($field), key: false }),*],
-        };
-    };
-}
-
-row! {
-    job: &'a str,
-    stage: &'a str,
-    operator: &'a str,
-    subtask: u32,
-    kind: &'a str,
-    causes: String,
-    split: &'a str,
-    offset: i64,
-    event_time: Option<Timestamp>,
-    rejected_at: Timestamp,
-    attempt: u32,
-    raw: &'a str,
-    raw_base64: bool,
-}
-
-struct AsRow;
-
-impl Encode<DirtyRecord, RowBatch> for AsRow {
-    fn encode(&mut self, record: &DirtyRecord, meta: Meta, batch: &mut RowBatch) -> Result<()> {
-        let DirtyRecord { job, stage, operator, kind, split, raw, .. } = record;
-        let DirtyRecord { subtask, offset, event_time, rejected_at, attempt, raw_base64, .. } = *record;
-        let causes = record.causes.join("\n");
-        let row = DirtyRow {
-            job,
-            stage,
-            operator,
-            subtask,
-            kind,
-            causes,
-            split,
-            offset,
-            event_time,
-            rejected_at,
-            attempt,
-            raw,
-            raw_base64,
-        };
-        batch.rows.push(to_row(&row, &batch.schema)?);
-        batch.metas.push(meta);
-        Ok(())
-    }
 }
