@@ -5,17 +5,36 @@ use async_trait::async_trait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Row, Value};
 
+/// What a request says of one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetched<V> {
+    /// It has this row.
+    Row(V),
+    /// It has none.
+    Missing,
+    /// Its row may hide behind that of another key: it is asked for again without the keys that have one.
+    Hidden,
+    /// There were rows of no key that was asked for, one of which may be its own: it is asked for again alone.
+    Unmatched,
+}
+
+impl<V> From<Option<V>> for Fetched<V> {
+    fn from(row: Option<V>) -> Self {
+        row.map_or(Self::Missing, Self::Row)
+    }
+}
+
 /// Finds values by key: a user's own asynchronous function, or a connector behind its typed adapter.
 #[async_trait]
 pub trait Lookup<K, V>: Send + Sync {
-    /// The values of `keys`, in their order; `None` where there is none.
+    /// What there is for `keys`, in their order. What is said of a single key is final.
     ///
     /// # Errors
     /// `Unavailable` or `Timeout` when another try may succeed.
     ///
     /// # Cancel safety
     /// Must be cancel safe: a request that nobody waits for any more is dropped.
-    async fn fetch(&self, keys: &[K]) -> Result<Vec<Option<V>>>;
+    async fn fetch(&self, keys: &[K]) -> Result<Vec<Fetched<V>>>;
 
     /// All keys with their values, for `preload`.
     ///

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::cache::Cache;
 use super::settings::LookupRetry;
 use super::slots::Answer;
-use crate::api::{Backoff, Counter, Histogram, Lookup};
+use crate::api::{Backoff, Counter, Fetched, Histogram, Lookup, StageContext};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::panic_error;
 
@@ -77,9 +77,15 @@ struct Pending {
     refresh: bool,
 }
 
+impl Pending {
+    fn is_wanted(&self) -> bool {
+        self.refresh || !self.waiters.is_empty()
+    }
+}
+
 /// Something that a request or a pause came to.
 pub(super) enum Event<K, V> {
-    Answered { keys: Vec<K>, started: Instant, result: Result<Vec<Option<V>>> },
+    Answered { keys: Vec<K>, started: Instant, result: Result<Vec<Fetched<V>>> },
     Due(Vec<K>),
 }
 
@@ -96,11 +102,25 @@ pub(super) struct AskSettings {
 
 /// What is counted of requests.
 pub(super) struct AskFigures {
-    pub(super) requests: Counter,
-    pub(super) retries: Counter,
-    pub(super) failures: Counter,
-    pub(super) stale: Counter,
-    pub(super) latency: Histogram,
+    requests: Counter,
+    retries: Counter,
+    failures: Counter,
+    stale: Counter,
+    latency: Histogram,
+}
+
+impl AskFigures {
+    pub(super) fn new(cx: &StageContext) -> Self {
+        let (metrics, operator) = (cx.metrics(), &cx.subtask.operator.0);
+        let counter = |name: &str| metrics.counter(operator, name);
+        Self {
+            requests: counter("requests"),
+            retries: counter("retries"),
+            failures: counter("request_failures"),
+            stale: counter("stale_rows"),
+            latency: metrics.histogram(operator, "request_latency"),
+        }
+    }
 }
 
 pub(super) struct Asks<K, V> {
@@ -155,7 +175,7 @@ where
     pub(super) fn forget(&mut self, key: &K, waiter: u64) {
         let Some(pending) = self.pending.get_mut(key) else { return };
         pending.waiters.remove(waiter);
-        if pending.waiters.is_empty() && !pending.refresh && pending.state != State::Asked {
+        if !pending.is_wanted() && pending.state != State::Asked {
             self.pending.remove(key);
         }
     }
@@ -167,18 +187,22 @@ where
             if keys.is_empty() {
                 return;
             }
-            self.running += 1;
-            self.figures.requests.add(1);
-            let (lookup, limit) = (Arc::clone(&self.lookup), self.settings.timeout);
-            self.events.push(Box::pin(async move {
-                let fetched = tokio::time::timeout_at(now + limit, lookup.fetch(&keys));
-                let result = match AssertUnwindSafe(fetched).catch_unwind().await {
-                    Ok(fetched) => fetched.unwrap_or_else(|_| Err(no_answer(limit))),
-                    Err(panic) => Err(panic_error(ErrorKind::User, "user code panicked", &*panic)),
-                };
-                Event::Answered { keys, started: now, result }
-            }));
+            self.request(keys, now);
         }
+    }
+
+    fn request(&mut self, keys: Vec<K>, now: Instant) {
+        self.running += 1;
+        self.figures.requests.add(1);
+        let (lookup, limit) = (Arc::clone(&self.lookup), self.settings.timeout);
+        self.events.push(Box::pin(async move {
+            let fetched = tokio::time::timeout_at(now + limit, lookup.fetch(&keys));
+            let result = match AssertUnwindSafe(fetched).catch_unwind().await {
+                Ok(fetched) => fetched.unwrap_or_else(|_| Err(no_answer(limit))),
+                Err(panic) => Err(panic_error(ErrorKind::User, "user code panicked", &*panic)),
+            };
+            Event::Answered { keys, started: now, result }
+        }));
     }
 
     /// The keys of the next request.
@@ -252,24 +276,62 @@ where
         }
     }
 
-    fn rows(&mut self, keys: Vec<K>, rows: Vec<Option<V>>, now: Instant, answered: &mut Vec<Answered<V>>) {
-        let mut again = Vec::new();
+    fn rows(&mut self, keys: Vec<K>, rows: Vec<Fetched<V>>, now: Instant, answered: &mut Vec<Answered<V>>) {
+        let asked = keys.len();
+        let (mut again, mut hidden, mut unmatched) = (Vec::new(), Vec::new(), Vec::new());
         for (key, row) in keys.into_iter().zip(rows) {
-            if row.is_none() && self.settings.retry.on_miss && self.may_retry(&key) {
-                again.push(key);
-                continue;
-            }
-            let row = row.map(Arc::new);
+            let row = match row {
+                Fetched::Row(row) => Some(Arc::new(row)),
+                Fetched::Hidden if asked > 1 => {
+                    hidden.push(key);
+                    continue;
+                }
+                Fetched::Unmatched if asked > 1 => {
+                    unmatched.push(key);
+                    continue;
+                }
+                _ if self.settings.retry.on_miss && self.may_retry(&key) => {
+                    again.push(key);
+                    continue;
+                }
+                Fetched::Missing | Fetched::Hidden | Fetched::Unmatched => None,
+            };
             let answer = row.clone().map_or(Answer::Miss, Answer::Row);
             answered.extend(self.pending.remove(&key).map(|pending| (pending.waiters, answer)));
             self.cache.put(key, row, now);
         }
         self.pause(again);
+        self.split(unmatched);
+        if hidden.len() < asked {
+            self.ask_rest(hidden, now);
+        } else {
+            self.split(hidden);
+        }
+    }
+
+    /// Asks at once for what is left of a request, in the place of that request.
+    fn ask_rest(&mut self, mut keys: Vec<K>, now: Instant) {
+        self.forget_unwanted(&mut keys);
+        if !keys.is_empty() {
+            self.request(keys, now);
+        }
+    }
+
+    /// Drops the keys of an answered request that nobody waits for any more.
+    fn forget_unwanted(&mut self, keys: &mut Vec<K>) {
+        keys.retain(|key| {
+            let is_wanted = self.pending.get(key).is_some_and(Pending::is_wanted);
+            if !is_wanted {
+                self.pending.remove(key);
+            }
+            is_wanted
+        });
     }
 
     fn failure(&mut self, keys: Vec<K>, error: Error, now: Instant, answered: &mut Vec<Answered<V>>) {
         self.figures.failures.add(1);
         if !error.is_retryable() && keys.len() > 1 {
+            // One of the keys may be to blame.
             return self.split(keys);
         }
         let error = Arc::new(error);
@@ -289,8 +351,9 @@ where
         self.pause(again);
     }
 
-    /// One of the keys may be to blame: each is asked for alone.
-    fn split(&mut self, keys: Vec<K>) {
+    /// Asks for each of the keys alone.
+    fn split(&mut self, mut keys: Vec<K>) {
+        self.forget_unwanted(&mut keys);
         for key in keys.into_iter().rev() {
             if let Some(pending) = self.pending.get_mut(&key) {
                 pending.state = State::Queued;
@@ -304,9 +367,7 @@ where
     /// Whether the key is still wanted and tries are left.
     fn may_retry(&self, key: &K) -> bool {
         let pending = self.pending.get(key);
-        pending.is_some_and(|pending| {
-            (pending.refresh || !pending.waiters.is_empty()) && pending.attempt <= self.settings.retry.times
-        })
+        pending.is_some_and(|pending| pending.is_wanted() && pending.attempt <= self.settings.retry.times)
     }
 
     fn pause(&mut self, keys: Vec<K>) {

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use async_trait::async_trait;
 
-use crate::api::Lookup;
+use crate::api::{Fetched, Lookup};
 use crate::error::{BoxError, Error, ErrorKind, Result};
 
 /// Asks a function for one key at a time.
@@ -28,11 +28,11 @@ where
     K: Clone + Send + Sync,
     V: Send,
 {
-    async fn fetch(&self, keys: &[K]) -> Result<Vec<Option<V>>> {
+    async fn fetch(&self, keys: &[K]) -> Result<Vec<Fetched<V>>> {
         let mut rows = Vec::with_capacity(keys.len());
         for key in keys {
-            let answer = (self.function)(key.clone());
-            rows.push(answer.await.map_err(|error| failed(error.into()))?);
+            let answer = (self.function)(key.clone()).await;
+            rows.push(answer.map_err(|error| failed(error.into()))?.into());
         }
         Ok(rows)
     }

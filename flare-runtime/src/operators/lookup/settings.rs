@@ -49,7 +49,7 @@ settings! {
         on_miss: OnFailure = "dirty",
         /// Load the whole table at the start and ask nothing afterwards.
         preload: bool = "false",
-        /// How often a preloaded table is loaded anew.
+        /// How often a preloaded table is loaded anew; a load that takes longer has failed.
         refresh: Duration = "10m",
     }
 }

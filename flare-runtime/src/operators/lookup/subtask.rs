@@ -17,11 +17,11 @@ use super::front::Front;
 use super::settings::{LookupConfig, OnFailure};
 use super::slots::{Answer, Leaving, Record, Slots};
 use super::table::Table;
-use crate::api::{Counter, DirtyStage, Downstream, Gauge, HostLink, InputPort, Lookup, Subtask};
+use crate::api::{
+    Counter, DirtyStage, Downstream, Gauge, HostLink, InputPort, Lookup, StageContext, Subtask, until,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Batch, Control, Message, Meta, Reject};
-use crate::operators::pass::guard;
-use crate::operators::relay::until;
 
 /// What a lookup's subtask is made of.
 pub struct LookupParts<T, K, V, U> {
@@ -57,6 +57,22 @@ struct Figures {
     timeouts: Counter,
     skipped: Counter,
     in_flight: Gauge,
+}
+
+impl Figures {
+    fn new(cx: &StageContext) -> Self {
+        let (metrics, operator) = (cx.metrics(), &cx.subtask.operator.0);
+        let counter = |name: &str| metrics.counter(operator, name);
+        Self {
+            records_in: counter("records_in"),
+            hits: counter("cache_hits"),
+            cache_misses: counter("cache_misses"),
+            not_found: counter("rows_missing"),
+            timeouts: counter("timeouts"),
+            skipped: counter("skipped"),
+            in_flight: metrics.gauge(operator, &format!("in_flight.{}", cx.subtask.index)),
+        }
+    }
 }
 
 /// One subtask of a lookup.
@@ -108,6 +124,7 @@ enum Happened<T, K, V> {
     Deadline,
     Message(Message<T>),
     Flush,
+    TookOver,
     Refresh,
 }
 
@@ -121,24 +138,7 @@ where
     /// A subtask of these parts.
     pub fn new(parts: LookupParts<T, K, V, U>) -> Self {
         let cx = &parts.downstream.cx;
-        let (metrics, operator) = (cx.metrics(), cx.subtask.operator.0.to_string());
-        let counter = |name: &str| metrics.counter(&operator, name);
-        let figures = Figures {
-            records_in: counter("records_in"),
-            hits: counter("cache_hits"),
-            cache_misses: counter("cache_misses"),
-            not_found: counter("rows_missing"),
-            timeouts: counter("timeouts"),
-            skipped: counter("skipped"),
-            in_flight: metrics.gauge(&operator, &format!("in_flight.{}", cx.subtask.index)),
-        };
-        let ask_figures = AskFigures {
-            requests: counter("requests"),
-            retries: counter("retries"),
-            failures: counter("request_failures"),
-            stale: counter("stale_rows"),
-            latency: metrics.histogram(&operator, "request_latency"),
-        };
+        let (figures, ask_figures) = (Figures::new(cx), AskFigures::new(cx));
         let settings = &parts.config.lookup;
         let concurrency = settings.concurrency.unwrap_or_else(|| parts.lookup.concurrency());
         let asks = AskSettings {
@@ -177,7 +177,7 @@ where
         let (mut hits, mut misses) = (0, 0);
         let Self { parts, slots, asks, front, deadlines, arriving, .. } = self;
         let LookupParts { key: key_of, downstream, .. } = parts;
-        guard(&mut downstream.cx, |cx| {
+        downstream.cx.guard(|cx| {
             while slots.held() < capacity
                 && let Some((item, meta)) = arriving.next()
             {
@@ -191,18 +191,12 @@ where
                     asks.ask(&key, None);
                 }
                 let record = Record { item, meta, key };
-                match found {
-                    Found::Fresh(row) | Found::Ageing(row) => {
-                        hits += 1;
-                        slots.pass(record, row.map_or(Answer::Miss, Answer::Row));
-                    }
-                    Found::Nothing => {
-                        misses += 1;
-                        let key = record.key.clone();
-                        let number = slots.wait(record);
-                        asks.ask(&key, Some(number));
-                        deadlines.push_back((deadline, number));
-                    }
+                if let Found::Fresh(row) | Found::Ageing(row) = found {
+                    hits += 1;
+                    slots.pass(record, row.map_or(Answer::Miss, Answer::Row));
+                } else {
+                    misses += 1;
+                    deadlines.push_back((deadline, await_row(slots, asks, record)));
                 }
             }
         })?;
@@ -307,29 +301,10 @@ where
         out: &mut Batch<U>,
         rejects: &mut Vec<Reject>,
     ) -> Result<()> {
-        let strategies = &self.parts.config.lookup;
-        let (on_failure, error, attempt) = match answer {
-            Answer::Row(row) => return self.emit(record, &row, out),
-            Answer::Miss => {
-                self.figures.not_found.add(1);
-                (strategies.on_miss, Error::bad_record("the lookup has no row for the key"), 1)
-            }
-            Answer::Timeout => {
-                let timeout = crate::model::format_duration(strategies.timeout);
-                let error = Error::new(ErrorKind::Timeout, "the lookup gave no answer in time");
-                (strategies.on_timeout, error.with("timeout", timeout), 1)
-            }
-            Answer::Failed(error, _) if error.kind() == ErrorKind::User => {
-                let failed = Error::new(ErrorKind::User, "user code panicked in a lookup");
-                let failed = failed.with("lookup", &self.parts.name).with("key", format!("{:?}", record.key));
-                let origin = self.parts.downstream.cx.origin(record.meta);
-                return Err(failed.with("record", origin).caused_by(error.report()));
-            }
-            Answer::Failed(error, attempt) => {
-                let wrapped = Error::new(error.kind(), "the lookup failed").caused_by(error.report());
-                (strategies.on_error, wrapped, attempt)
-            }
-        };
+        if let Answer::Row(row) = answer {
+            return self.emit(record, &row, out);
+        }
+        let (on_failure, error, attempt) = self.unanswered(answer);
         let error = error.with("lookup", &self.parts.name).with("key", format!("{:?}", record.key));
         match (on_failure, self.parts.default.clone()) {
             (OnFailure::Default, Some(row)) => self.emit(record, &row, out),
@@ -342,19 +317,49 @@ where
                 rejects.push(Reject { attempt, ..Reject::new(raw, record.meta, error) });
                 Ok(())
             }
-            (OnFailure::Fail | OnFailure::Default, _) => {
-                let cx = &self.parts.downstream.cx;
-                let message = "a record found no row, and the lookup is set to fail";
-                let failed = Error::new(ErrorKind::Failed, message).with("operator", &cx.subtask);
-                Err(failed.with("record", cx.origin(record.meta)).caused_by(error))
+            (OnFailure::Fail | OnFailure::Default, _) => Err(self.fatal(error, record.meta)),
+        }
+    }
+
+    /// What becomes of a record without a row, why, and how often its key was asked for.
+    fn unanswered(&self, answer: Answer<V>) -> (OnFailure, Error, u32) {
+        let strategies = &self.parts.config.lookup;
+        match answer {
+            Answer::Row(_) | Answer::Miss => {
+                self.figures.not_found.add(1);
+                (strategies.on_miss, Error::bad_record("the lookup has no row for the key"), 1)
+            }
+            Answer::Timeout => {
+                let timeout = crate::model::format_duration(strategies.timeout);
+                let error = Error::new(ErrorKind::Timeout, "the lookup gave no answer in time");
+                (strategies.on_timeout, error.with("timeout", timeout), 1)
+            }
+            Answer::Failed(error, attempt) if error.kind() == ErrorKind::User => {
+                let failed = Error::new(ErrorKind::User, "user code panicked in a lookup");
+                (OnFailure::Fail, failed.caused_by(error.report()), attempt)
+            }
+            Answer::Failed(error, attempt) => {
+                let wrapped = Error::new(error.kind(), "the lookup failed").caused_by(error.report());
+                (strategies.on_error, wrapped, attempt)
             }
         }
+    }
+
+    /// The error that fails the job.
+    fn fatal(&self, error: Error, meta: Meta) -> Error {
+        let cx = &self.parts.downstream.cx;
+        if error.kind() == ErrorKind::User {
+            return error.with("record", cx.origin(meta));
+        }
+        let message = "a record found no row, and the lookup is set to fail";
+        let failed = Error::new(ErrorKind::Failed, message).with("operator", &cx.subtask);
+        failed.with("record", cx.origin(meta)).caused_by(error)
     }
 
     fn emit(&mut self, record: Record<T, K>, row: &V, out: &mut Batch<U>) -> Result<()> {
         let LookupParts { join, downstream, .. } = &mut self.parts;
         let Record { item, meta, .. } = record;
-        let joined = guard(&mut downstream.cx, |cx| {
+        let joined = downstream.cx.guard(|cx| {
             cx.current = meta;
             join(item, row)
         })?;
@@ -376,6 +381,7 @@ where
             () = until(self.parts.downstream.flush_at()) => Happened::Flush,
             loaded = finished(&mut self.loading) => Happened::Loaded(loaded),
             () = until(refresh), if self.loading.is_none() => Happened::Refresh,
+            () = took_over(&mut self.parts.table) => Happened::TookOver,
             // Last, since constant input would let nothing behind it happen.
             message = self.parts.input.next(), if hungry => Happened::Message(message?),
         })
@@ -391,9 +397,11 @@ where
                 self.arriving = batch.into();
             }
             Happened::Flush => self.parts.downstream.flush().await?,
+            // Its turn to load has come, and with it the time of the next load.
+            Happened::TookOver => {}
             Happened::Refresh => {
                 let lookup = Arc::clone(&self.parts.lookup);
-                self.loading = Some(Box::pin(async move { lookup.load().await }));
+                self.loading = self.parts.table.as_ref().map(|table| table.load(lookup));
             }
             Happened::Loaded(loaded) => self.renew(loaded),
         }
@@ -422,7 +430,7 @@ where
         let Some(table) = table else { return Ok(()) };
         let backoff = crate::api::Backoff::new(config.retry.backoff, config.retry.max_backoff);
         let mut attempt = 1;
-        while let Err(error) = table.open(&**lookup).await {
+        while let Err(error) = table.open(lookup).await {
             if !error.is_retryable() || attempt > config.retry.times {
                 return Err(error.with("lookup", &self.parts.name));
             }
@@ -431,6 +439,18 @@ where
         }
         Ok(())
     }
+}
+
+/// Keeps a record until its row has come; returns its number.
+fn await_row<T, K, V>(slots: &mut Slots<T, K, V>, asks: &mut Asks<K, V>, record: Record<T, K>) -> u64
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    let key = record.key.clone();
+    let number = slots.wait(record);
+    asks.ask(&key, Some(number));
+    number
 }
 
 /// Waits for `sending` while requests go on.
@@ -450,6 +470,18 @@ where
             sent = &mut sending => return sent,
             event = asks.next() => early.push_back(event),
         }
+    }
+}
+
+/// As [`Table::take_over`]; pending without a table. Cancel safe.
+async fn took_over<K, V>(table: &mut Option<Table<K, V>>)
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    match table {
+        Some(table) => table.take_over().await,
+        None => std::future::pending().await,
     }
 }
 

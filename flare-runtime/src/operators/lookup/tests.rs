@@ -11,8 +11,8 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::api::{
-    DirtyBudget, DirtyOutlet, Downstream, Edge, HostLink, InputPort, Lookup, Metrics, Output, Report,
-    StageContext, Subtask,
+    DirtyBudget, DirtyOutlet, Downstream, Edge, Fetched, HostLink, InputPort, Lookup, Metrics, Output,
+    Report, StageContext, Subtask,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Barrier, Control, DirtyRecord, Message, OperatorId, Splits, SubtaskId};
@@ -20,7 +20,7 @@ use crate::model::{Barrier, Control, DirtyRecord, Message, OperatorId, Splits, S
 const MS: Duration = Duration::from_millis(1);
 
 /// What one request comes to: after a while, an answer; `None` is never.
-type Answer = Option<(Duration, Result<Vec<Option<String>>>)>;
+type Answer = Option<(Duration, Result<Vec<Fetched<String>>>)>;
 
 type Script = Box<dyn Fn(usize, &[u32]) -> Answer + Send + Sync>;
 
@@ -33,6 +33,17 @@ struct Scripted {
     concurrency: usize,
 }
 
+impl Scripted {
+    fn new(
+        concurrency: usize,
+        max_batch: usize,
+        script: impl Fn(usize, &[u32]) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let (calls, running, most_running) = Default::default();
+        Self { script: Box::new(script), calls, running, most_running, max_batch, concurrency }
+    }
+}
+
 struct Running(Arc<AtomicUsize>);
 
 impl Drop for Running {
@@ -43,7 +54,7 @@ impl Drop for Running {
 
 #[async_trait]
 impl Lookup<u32, String> for Scripted {
-    async fn fetch(&self, keys: &[u32]) -> Result<Vec<Option<String>>> {
+    async fn fetch(&self, keys: &[u32]) -> Result<Vec<Fetched<String>>> {
         let number = {
             let mut calls = self.calls.lock().expect("no panic");
             calls.push(keys.to_vec());
@@ -79,7 +90,7 @@ impl Lookup<u32, String> for Scripted {
 
 /// Every key has a row, after `after`.
 fn rows(after: Duration) -> impl Fn(usize, &[u32]) -> Answer {
-    move |_, keys| Some((after, Ok(keys.iter().map(|key| Some(format!("row{key}"))).collect())))
+    move |_, keys| Some((after, Ok(keys.iter().map(|key| Fetched::Row(format!("row{key}"))).collect())))
 }
 
 fn unavailable() -> Error {
@@ -154,24 +165,20 @@ fn rig_with_concurrency(
 ) -> Rig {
     let mut config = config();
     change(&mut config);
-    let (calls, most_running) = (Arc::default(), Arc::default());
-    let scripted = Scripted {
-        script: Box::new(script),
-        calls: Arc::clone(&calls),
-        running: Arc::default(),
-        most_running: Arc::clone(&most_running),
-        max_batch,
-        concurrency,
-    };
+    let table = config.lookup.preload.then(|| Table::shared(1, config.lookup.refresh).remove(0));
+    start(Scripted::new(concurrency, max_batch, script), config, table)
+}
+
+fn start(scripted: Scripted, config: LookupConfig, table: Option<Table<u32, String>>) -> Rig {
+    let (calls, most_running) = (Arc::clone(&scripted.calls), Arc::clone(&scripted.most_running));
     let (input, input_end) = mpsc::channel(64);
     let (output_end, output) = mpsc::channel(64);
     let (dirty_end, dirty) = mpsc::channel(64);
     let (reports_end, reports) = mpsc::channel(64);
     let (commands_end, commands) = mpsc::channel(1);
     let subtask = SubtaskId { operator: OperatorId::from("lookup.test"), index: 0 };
-    let cx = StageContext::new(subtask.clone(), outlet(&Metrics::default(), dirty_end));
+    let cx = StageContext::new(subtask.clone(), [].into(), outlet(&Metrics::default(), dirty_end));
     let out = Output::new(vec![Edge::Forward(output_end)], 1, None);
-    let table = config.lookup.preload.then(|| Table::shared(1, config.lookup.refresh).remove(0));
     let lookup = LookupSubtask::new(LookupParts {
         name: "test".to_owned(),
         input: InputPort::new(vec![input_end]),
@@ -304,8 +311,30 @@ async fn finds_the_one_key_that_spoils_a_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn asks_again_for_what_it_is_unsure_of_with_a_new_timeout() {
+    // Each request takes half of the time that a record may wait.
+    let script = |number, keys: &[u32]| {
+        let (_, answer) = rows(50 * MS)(number, keys)?;
+        let unsure = |of: Fetched<String>| vec![Fetched::Row("row1".to_owned()), of.clone(), of];
+        Some((50 * MS, if keys.len() == 3 { Ok(unsure(Fetched::Unmatched)) } else { answer }))
+    };
+    let mut alone = rig(script, |config| config.lookup.timeout = 110 * MS);
+    alone.send([1, 2, 3]).await;
+    assert_eq!(alone.after(109 * MS).await, ["1=row1", "2=row2", "3=row3"]);
+    assert_eq!(alone.calls(), [vec![1, 2, 3], vec![2], vec![3]]);
+    let script = |number, keys: &[u32]| match keys.len() {
+        3 => Some((MS, Ok(vec![Fetched::Row("row1".to_owned()), Fetched::Hidden, Fetched::Hidden]))),
+        _ => rows(MS)(number, keys),
+    };
+    let mut rest = rig(script, |_| {});
+    rest.send([1, 2, 3]).await;
+    assert_eq!(rest.after(10 * MS).await, ["1=row1", "2=row2", "3=row3"]);
+    assert_eq!(rest.calls(), [vec![1, 2, 3], vec![2, 3]]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn remembers_misses_for_a_shorter_time() {
-    let mut rig = rig(|_, keys| Some((MS, Ok(vec![None; keys.len()]))), |_| {});
+    let mut rig = rig(|_, keys| Some((MS, Ok(vec![Fetched::Missing; keys.len()]))), |_| {});
     rig.send([1]).await;
     rig.after(5 * MS).await;
     rig.send([1]).await;
@@ -320,7 +349,7 @@ async fn remembers_misses_for_a_shorter_time() {
 #[tokio::test(start_paused = true)]
 async fn asks_again_for_a_row_that_lags_behind() {
     let script = |number, keys: &[u32]| match number {
-        1 | 2 => Some((MS, Ok(vec![None; keys.len()]))),
+        1 | 2 => Some((MS, Ok(vec![Fetched::Missing; keys.len()]))),
         _ => rows(MS)(number, keys),
     };
     let mut rig = rig(script, |config| config.retry.on_miss = true);
@@ -330,7 +359,7 @@ async fn asks_again_for_a_row_that_lags_behind() {
 
 #[tokio::test(start_paused = true)]
 async fn serves_an_ageing_row_while_it_is_loaded_anew() {
-    let script = |number, _: &[u32]| Some((10 * MS, Ok(vec![Some(format!("v{number}"))])));
+    let script = |number, _: &[u32]| Some((10 * MS, Ok(vec![Fetched::Row(format!("v{number}"))])));
     let mut rig = rig(script, |config| config.cache.refresh_after = Some(500 * MS));
     rig.send([1]).await;
     assert_eq!(rig.after(600 * MS).await, ["1=v1"]);
@@ -392,8 +421,25 @@ async fn asks_nothing_once_the_table_is_loaded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn refreshes_the_table_when_the_subtask_that_did_has_ended() {
+    let mut config = config();
+    config.lookup.preload = true;
+    let mut tables = Table::shared(2, config.lookup.refresh);
+    let mut first = tables.remove(0);
+    let lookup: Arc<dyn Lookup<u32, String>> = Arc::new(Scripted::new(1, 1, |_, _| None));
+    first.open(&lookup).await.expect("loads");
+    let mut rig = start(Scripted::new(1, 1, |_, _| None), config, tables.pop());
+    rig.send([1]).await;
+    assert_eq!(rig.after(2500 * MS).await, ["1=loaded"]);
+    assert_eq!(rig.calls().len(), 0, "the first subtask refreshes");
+    drop(first);
+    rig.after(2000 * MS).await;
+    assert_eq!(rig.calls().len(), 2, "at once, for it is overdue, and one interval later");
+}
+
+#[tokio::test(start_paused = true)]
 async fn does_with_a_missing_row_what_the_strategy_says() {
-    let missing = |_: usize, keys: &[u32]| -> Answer { Some((MS, Ok(vec![None; keys.len()]))) };
+    let missing = |_: usize, keys: &[u32]| -> Answer { Some((MS, Ok(vec![Fetched::Missing; keys.len()]))) };
     let mut default = rig(missing, |config| config.lookup.on_miss = OnFailure::Default);
     default.send([1]).await;
     assert_eq!(default.after(5 * MS).await, ["1=default"]);
