@@ -72,8 +72,8 @@ impl Datasource {
     ///
     /// # Errors
     /// `Config` when a setting cannot be used; `Unsupported` when this build lacks the database's feature.
-    pub fn open(name: &str, settings: &DatasourceSettings, base: &Path) -> Result<Self> {
-        let target = target(settings, base).map_err(|error| error.with("datasource", name))?;
+    pub(super) fn open(name: &str, settings: &DatasourceSettings, base: &Path) -> Result<Self> {
+        let target = Target::open(settings, base).map_err(|error| error.with("datasource", name))?;
         if settings.max_connections == 0 {
             let error = Error::new(ErrorKind::Config, "`max_connections` must be at least 1");
             return Err(error.with("datasource", name));
@@ -100,6 +100,13 @@ impl Datasource {
     }
 
     /// The name of its section.
+    ///
+    /// ```
+    /// # use flare_runtime::connectors::jdbc::Datasource;
+    /// fn describe(users: &Datasource) -> String {
+    ///     format!("users are in [datasource.{}]", users.name())
+    /// }
+    /// ```
     pub fn name(&self) -> &str {
         &self.0.name
     }
@@ -120,6 +127,19 @@ impl Datasource {
 
     /// The first row of a query, if it has any.
     ///
+    /// ```
+    /// # use flare_runtime::{connectors::jdbc::Datasource, error::Result, model::{FromRow, Row}};
+    /// # struct User { name: String }
+    /// # impl FromRow for User {
+    /// #     fn from_row(row: &Row) -> Result<Self> { Ok(Self { name: row.get("name")? }) }
+    /// # }
+    /// # async fn run(users: &Datasource) -> Result<()> {
+    /// let sql = "SELECT name FROM users WHERE id = ?";
+    /// let user = users.query_one::<User>(sql, (7_u64,)).await?; // `User` has `#[derive(FromRow)]`
+    /// println!("{}", user.map_or("nobody".to_owned(), |user| user.name));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// `Unavailable` or `Timeout` when another try may succeed; `BadRecord` when the row does not fit `T`.
     ///
@@ -131,6 +151,20 @@ impl Datasource {
     }
 
     /// All rows of a query.
+    ///
+    /// ```
+    /// # use flare_runtime::{connectors::jdbc::Datasource, error::Result, model::{FromRow, Row}};
+    /// # struct User { name: String }
+    /// # impl FromRow for User {
+    /// #     fn from_row(row: &Row) -> Result<Self> { Ok(Self { name: row.get("name")? }) }
+    /// # }
+    /// # async fn run(users: &Datasource) -> Result<()> {
+    /// let sql = "SELECT name FROM users WHERE level >= ? AND country = ?";
+    /// for user in users.query_list::<User>(sql, (3, "FR")).await? {
+    ///     println!("{}", user.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`Datasource::query_one`].
@@ -144,6 +178,16 @@ impl Datasource {
 
     /// Runs a statement and returns how many rows it concerned.
     ///
+    /// ```
+    /// # use flare_runtime::{connectors::jdbc::Datasource, error::Result};
+    /// # async fn run(users: &Datasource) -> Result<()> {
+    /// let sql = "UPDATE users SET level = ? WHERE id = ?";
+    /// if users.execute(sql, (4, 7_u64)).await? == 0 {
+    ///     println!("there is no such user");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`Datasource::query_one`]; `BadRecord` when a value is refused, such as by a constraint. After
     /// `Unavailable` or `Timeout` the statement may have been carried out nevertheless.
@@ -155,6 +199,17 @@ impl Datasource {
     }
 
     /// Runs `work` in a transaction, which is committed when `work` returns `Ok` and rolled back else.
+    ///
+    /// ```
+    /// # use flare_runtime::{connectors::jdbc::Datasource, error::Result};
+    /// # async fn run(users: &Datasource) -> Result<()> {
+    /// let moved = users.transaction(async |transaction| {
+    ///     transaction.execute("UPDATE users SET level = level - 1 WHERE id = ?", (7_u64,)).await?;
+    ///     transaction.execute("UPDATE users SET level = level + 1 WHERE id = ?", (8_u64,)).await
+    /// });
+    /// moved.await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// The error of `work`, or as [`Datasource::execute`].
@@ -459,72 +514,4 @@ impl fmt::Debug for Transaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Transaction").field(&self.0.inner.name).finish()
     }
-}
-
-/// The client's options for a datasource.
-fn target(settings: &DatasourceSettings, base: &Path) -> Result<Target> {
-    let unusable = |error: sqlx::Error| {
-        // The client's message could quote the url.
-        let _ = error;
-        Error::new(ErrorKind::Config, "the url cannot be read").with("url", &settings.url)
-    };
-    match settings.url.dialect() {
-        #[cfg(feature = "mysql")]
-        Some(Dialect::MySql) => {
-            use sqlx::ConnectOptions as _;
-            let options: sqlx::mysql::MySqlConnectOptions =
-                settings.url.expose().parse().map_err(unusable)?;
-            let mut options = options.disable_statement_logging();
-            if let Some(username) = &settings.username {
-                options = options.username(username);
-            }
-            if let Some(password) = &settings.password {
-                options = options.password(password.expose());
-            }
-            Ok(Target::MySql(Box::new(options)))
-        }
-        #[cfg(feature = "postgres")]
-        Some(Dialect::Postgres) => {
-            use sqlx::ConnectOptions as _;
-            let options: sqlx::postgres::PgConnectOptions =
-                settings.url.expose().parse().map_err(unusable)?;
-            let mut options = options.disable_statement_logging();
-            if let Some(username) = &settings.username {
-                options = options.username(username);
-            }
-            if let Some(password) = &settings.password {
-                options = options.password(password.expose());
-            }
-            Ok(Target::Postgres(Box::new(options)))
-        }
-        #[cfg(feature = "sqlite")]
-        Some(Dialect::Sqlite) => sqlite_target(settings, base).map_err(unusable),
-        #[allow(unreachable_patterns, reason = "dialects whose feature is off")]
-        Some(dialect) => {
-            let _ = (unusable, base);
-            let error =
-                Error::new(ErrorKind::Unsupported, "this build lacks the database of the datasource's `url`");
-            Err(error.with("remedy", format!("switch on the feature `{}`", dialect.name())))
-        }
-        None => Err(unusable(sqlx::Error::PoolClosed)),
-    }
-}
-
-#[cfg(feature = "sqlite")]
-fn sqlite_target(settings: &DatasourceSettings, base: &Path) -> Result<Target, sqlx::Error> {
-    use sqlx::ConnectOptions as _;
-    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
-    let url = settings.url.expose();
-    if url.contains(":memory:") || url.contains("mode=memory") {
-        // Such a database ends with its connection, and is another one for each.
-        return Err(sqlx::Error::Configuration("use a file".into()));
-    }
-    let options: SqliteConnectOptions = url.parse()?;
-    let path = base.join(options.get_filename());
-    let options = options.filename(path).busy_timeout(settings.connect_timeout).disable_statement_logging();
-    let options = match url.contains("mode=ro") || url.contains("immutable=") {
-        true => options,
-        false => options.create_if_missing(true).journal_mode(SqliteJournalMode::Wal),
-    };
-    Ok(Target::Sqlite(Box::new(options)))
 }

@@ -1,8 +1,11 @@
 //! One connection of any dialect, and what is done with it.
 
+use std::path::Path;
+
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 use sqlx::ConnectOptions as _;
 
+use super::config::DatasourceSettings;
 use super::dialect::Dialect;
 use super::fault::Fault;
 #[cfg(feature = "mysql")]
@@ -11,6 +14,7 @@ use super::mysql;
 use super::postgres;
 #[cfg(feature = "sqlite")]
 use super::sqlite;
+use crate::error::{Error, ErrorKind};
 use crate::model::{Row, Value};
 
 /// How to connect.
@@ -38,7 +42,7 @@ impl Connection {
     /// Says goodbye; SQLite then moves its write-ahead log into the file.
     pub(super) async fn close(self) {
         use sqlx::Connection as _;
-        let closed = match self {
+        let closed: Result<(), sqlx::Error> = match self {
             #[cfg(feature = "mysql")]
             Self::MySql(connection) => connection.close().await,
             #[cfg(feature = "postgres")]
@@ -96,6 +100,35 @@ macro_rules! each {
 }
 
 impl Target {
+    /// How to connect to a datasource; relative paths start at `base`.
+    ///
+    /// # Errors
+    /// `Config` when the url cannot be read; `Unsupported` when this build lacks the database's feature.
+    #[allow(unused_variables, reason = "only files have paths")]
+    pub(super) fn open(settings: &DatasourceSettings, base: &Path) -> Result<Self, Error> {
+        let opened = match settings.url.dialect() {
+            #[cfg(feature = "mysql")]
+            Some(Dialect::MySql) => mysql::options(settings).map(|options| Self::MySql(Box::new(options))),
+            #[cfg(feature = "postgres")]
+            Some(Dialect::Postgres) => {
+                postgres::options(settings).map(|options| Self::Postgres(Box::new(options)))
+            }
+            #[cfg(feature = "sqlite")]
+            Some(Dialect::Sqlite) => {
+                sqlite::options(settings, base).map(|options| Self::Sqlite(Box::new(options)))
+            }
+            #[allow(unreachable_patterns, reason = "dialects whose feature is off")]
+            Some(dialect) => {
+                let message = "this build lacks the database of the datasource's `url`";
+                let remedy = format!("switch on the feature `{}`", dialect.name());
+                return Err(Error::new(ErrorKind::Unsupported, message).with("remedy", remedy));
+            }
+            None => Err(sqlx::Error::PoolClosed),
+        };
+        // The client's message is left out, for it could quote the url.
+        opened.map_err(|_| Error::new(ErrorKind::Config, "the url cannot be read").with("url", &settings.url))
+    }
+
     pub(super) fn dialect(&self) -> Dialect {
         match *self {
             #[cfg(feature = "mysql")]
@@ -227,3 +260,45 @@ macro_rules! driver {
     };
 }
 pub(super) use driver;
+
+/// What the modules of databases with servers do alike: they read columns by `Shape`.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+macro_rules! server {
+    ($options:ty, $row:ty) => {
+        /// The client's options for a datasource.
+        pub(super) fn options(settings: &super::config::DatasourceSettings) -> Result<$options, sqlx::Error> {
+            use sqlx::ConnectOptions as _;
+            let mut options: $options = settings.url.expose().parse()?;
+            if let Some(username) = &settings.username {
+                options = options.username(username);
+            }
+            if let Some(password) = &settings.password {
+                options = options.password(password.expose());
+            }
+            Ok(options.disable_statement_logging())
+        }
+
+        fn decode(rows: &[$row]) -> crate::error::Result<Vec<crate::model::Row>> {
+            use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _};
+            let Some(first) = rows.first() else { return Ok(Vec::new()) };
+            let columns = names(first);
+            let shapes: Vec<Shape> = first.columns().iter().map(|column| shape(column.type_info())).collect();
+            let read = |row: &$row| {
+                let values = shapes.iter().enumerate().map(|(index, shape)| {
+                    let raw = row.try_get_raw(index).map_err(|error| undecodable(&columns[index], error))?;
+                    if raw.is_null() {
+                        return Ok(crate::model::Value::Null);
+                    }
+                    if *shape == Shape::Unknown {
+                        return Err(unknown_type(&columns[index], raw.type_info().name()));
+                    }
+                    read_value(raw, *shape).map_err(|error| undecodable(&columns[index], error))
+                });
+                Ok(crate::model::Row::new(columns.clone(), values.collect::<crate::error::Result<_>>()?))
+            };
+            rows.iter().map(read).collect()
+        }
+    };
+}
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(super) use server;

@@ -1,3 +1,5 @@
+//! Sinks and lookups on MySQL, MariaDB, PostgreSQL and SQLite.
+//!
 #![doc = include_str!("docs.md")]
 #![cfg_attr(
     not(any(feature = "mysql", feature = "postgres", feature = "sqlite")),

@@ -4,18 +4,20 @@ use chrono::{NaiveDate, NaiveDateTime};
 use sqlx::error::DatabaseError;
 use sqlx::mysql::types::{MySqlTime, MySqlTimeSign};
 use sqlx::mysql::{
-    MySql, MySqlArguments, MySqlConnection, MySqlDatabaseError, MySqlRow, MySqlTypeInfo, MySqlValueRef,
+    MySql, MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlRow, MySqlTypeInfo,
+    MySqlValueRef,
 };
-use sqlx::{Arguments as _, Decode, Row as _, Type, TypeInfo as _, ValueRef as _};
+use sqlx::{Arguments as _, Decode, Type, TypeInfo as _};
 
-use super::driver::driver;
+use super::driver::{driver, server};
 use super::fault::{ACCESS, COLUMN, DATABASE, Fault, Meaning, PERMISSION, SYNTAX, TABLE};
 use super::fault::{undecodable, unknown_type, without_calendar};
 
 use crate::error::{ErrorKind, Result};
-use crate::model::{Row, Timestamp, Value};
+use crate::model::{Timestamp, Value};
 
 driver!(MySqlConnection, MySqlArguments);
+server!(MySqlConnectOptions, MySqlRow);
 
 fn bind(arguments: &mut MySqlArguments, value: &Value) -> Result<(), Fault> {
     let bound = match value {
@@ -70,27 +72,6 @@ fn shape(info: &MySqlTypeInfo) -> Shape {
 
 fn is_known(info: &MySqlTypeInfo) -> bool {
     shape(info) != Shape::Unknown
-}
-
-fn decode(rows: &[MySqlRow]) -> Result<Vec<Row>> {
-    let Some(first) = rows.first() else { return Ok(Vec::new()) };
-    let columns = names(first);
-    let shapes: Vec<Shape> =
-        first.columns().iter().map(|column| shape(sqlx::Column::type_info(column))).collect();
-    let read = |row: &MySqlRow| {
-        let values = shapes.iter().enumerate().map(|(index, shape)| {
-            let raw = row.try_get_raw(index).map_err(|error| undecodable(&columns[index], error))?;
-            if raw.is_null() {
-                return Ok(Value::Null);
-            }
-            if *shape == Shape::Unknown {
-                return Err(unknown_type(&columns[index], raw.type_info().name()));
-            }
-            read_value(raw, *shape).map_err(|error| undecodable(&columns[index], error))
-        });
-        Ok(Row::new(columns.clone(), values.collect::<Result<_>>()?))
-    };
-    rows.iter().map(read).collect()
 }
 
 fn read_value(raw: MySqlValueRef<'_>, shape: Shape) -> Result<Value, sqlx::error::BoxDynError> {

@@ -7,18 +7,20 @@ use sqlx::encode::IsNull;
 use sqlx::error::{BoxDynError, DatabaseError};
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{
-    PgArgumentBuffer, PgArguments, PgConnection, PgRow, PgTypeInfo, PgTypeKind, PgValueRef, Postgres,
+    PgArgumentBuffer, PgArguments, PgConnectOptions, PgConnection, PgRow, PgTypeInfo, PgTypeKind, PgValueRef,
+    Postgres,
 };
-use sqlx::{Arguments as _, Decode, Encode, Row as _, Type, TypeInfo as _, ValueRef as _};
+use sqlx::{Arguments as _, Decode, Encode, Type, TypeInfo as _};
 
-use super::driver::driver;
+use super::driver::{driver, server};
 use super::fault::{ACCESS, COLUMN, DATABASE, Fault, Meaning, PERMISSION, SYNTAX, TABLE};
 use super::fault::{undecodable, unknown_type, without_calendar};
 
 use crate::error::{ErrorKind, Result};
-use crate::model::{Row, Timestamp, Value};
+use crate::model::{Timestamp, Value};
 
 driver!(PgConnection, PgArguments);
+server!(PgConnectOptions, PgRow);
 
 /// `NULL` of the type that the server finds for its place.
 struct Null;
@@ -110,27 +112,6 @@ fn shape(info: &PgTypeInfo) -> Shape {
 fn is_known(info: &PgTypeInfo) -> bool {
     // An untyped NULL has no values to read.
     info.name() == "VOID" || shape(info) != Shape::Unknown
-}
-
-fn decode(rows: &[PgRow]) -> Result<Vec<Row>> {
-    let Some(first) = rows.first() else { return Ok(Vec::new()) };
-    let columns = names(first);
-    let shapes: Vec<Shape> =
-        first.columns().iter().map(|column| shape(sqlx::Column::type_info(column))).collect();
-    let read = |row: &PgRow| {
-        let values = shapes.iter().enumerate().map(|(index, shape)| {
-            let raw = row.try_get_raw(index).map_err(|error| undecodable(&columns[index], error))?;
-            if raw.is_null() {
-                return Ok(Value::Null);
-            }
-            if *shape == Shape::Unknown {
-                return Err(unknown_type(&columns[index], raw.type_info().name()));
-            }
-            read_value(raw, *shape).map_err(|error| undecodable(&columns[index], error))
-        });
-        Ok(Row::new(columns.clone(), values.collect::<Result<_>>()?))
-    };
-    rows.iter().map(read).collect()
 }
 
 fn read_value(raw: PgValueRef<'_>, shape: Shape) -> Result<Value, BoxDynError> {

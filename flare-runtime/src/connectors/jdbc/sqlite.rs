@@ -1,15 +1,17 @@
 //! SQLite: values to and from the file, and what its errors mean.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{
-    Sqlite, SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow, SqliteTypeInfo,
-    SqliteValueRef,
+    Sqlite, SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow,
+    SqliteTypeInfo, SqliteValueRef,
 };
 use sqlx::{Arguments as _, Column as _, Decode, Row as _, TypeInfo as _, ValueRef as _};
 
+use super::config::DatasourceSettings;
 use super::driver::driver;
 use super::fault::{COLUMN, Fault, Meaning, SYNTAX, TABLE, undecodable, without_calendar};
 
@@ -18,6 +20,25 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{FromValue as _, Row, Timestamp, Value};
 
 driver!(SqliteConnection, SqliteArguments);
+
+/// The client's options for a datasource; relative paths start at `base`.
+pub(super) fn options(
+    settings: &DatasourceSettings,
+    base: &Path,
+) -> Result<SqliteConnectOptions, sqlx::Error> {
+    let url = settings.url.expose();
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        // Such a database ends with its connection, and is another one for each.
+        return Err(sqlx::Error::Configuration("use a file".into()));
+    }
+    let options: SqliteConnectOptions = url.parse()?;
+    let path = base.join(options.get_filename());
+    let options = options.filename(path).busy_timeout(settings.connect_timeout).disable_statement_logging();
+    Ok(match url.contains("mode=ro") || url.contains("immutable=") {
+        true => options,
+        false => options.create_if_missing(true).journal_mode(SqliteJournalMode::Wal),
+    })
+}
 
 /// Opens the file; its folder is made.
 ///
