@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{ByteBatch, RowBatch};
+use super::{ByteBatch, RowBatch, csv_line};
 use crate::config::choices;
 use crate::error::{Error, Result};
 use crate::model::{Meta, RowSchema, to_row};
@@ -30,8 +30,8 @@ pub trait Encode<T, B>: Send {
     fn encode(&mut self, item: &T, meta: Meta, batch: &mut B) -> Result<()>;
 }
 
-/// The decoder of a format.
-pub fn decoder<T: DeserializeOwned + 'static>(format: Format) -> Decode<T> {
+/// The decoder of a format; `schema` names the fields in errors.
+pub fn decoder<T: DeserializeOwned + 'static>(format: Format, schema: RowSchema) -> Decode<T> {
     match format {
         Format::Json => Box::new(|payload| {
             sonic_rs::from_slice(payload).map_err(|error| {
@@ -41,16 +41,7 @@ pub fn decoder<T: DeserializeOwned + 'static>(format: Format) -> Decode<T> {
                 Error::bad_record("the payload is no valid JSON of this record").caused_by(cause)
             })
         }),
-        Format::Csv => Box::new(decode_csv),
-    }
-}
-
-fn decode_csv<T: DeserializeOwned>(payload: &[u8]) -> Result<T> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(payload);
-    let error = || Error::bad_record("the payload is no valid CSV line of this record");
-    match reader.deserialize().next() {
-        Some(record) => record.map_err(|cause| error().caused_by(cause)),
-        None => Err(error().with("payload", "empty")),
+        Format::Csv => Box::new(move |payload| csv_line::decode(payload, &schema)),
     }
 }
 

@@ -12,6 +12,9 @@ use crate::config::{Setting, Settings, settings};
 use crate::error::Result;
 use crate::model::Meta;
 
+/// The connector's name.
+pub(crate) const GENERATOR: &str = "generator";
+
 settings! {
     /// Settings of a generator.
     pub struct GeneratorSettings {
@@ -62,9 +65,6 @@ impl<T: Send> Source<T> for GeneratorSource<T> {
     async fn read(&mut self, intake: &mut Intake<T>) -> Result<Progress> {
         if self.interval.is_some() {
             sleep_until(self.due).await;
-        } else {
-            // A source that never waits must let others run.
-            tokio::task::yield_now().await;
         }
         let now = Instant::now();
         while !intake.is_full() && self.next < self.count {
@@ -99,5 +99,5 @@ impl SourceConnector for Known {
 }
 
 pub(crate) fn register(registry: &mut Registry) {
-    registry.add("generator", Connector { source: Some(Box::new(Known)), ..Connector::default() });
+    registry.add(GENERATOR, Connector { source: Some(Box::new(Known)), ..Connector::default() });
 }

@@ -8,15 +8,27 @@ use crate::api::{
     ByteBatch, Capability, Connector, CreateSink, Opening, Registry, Sink, SinkBatch, SinkConnector,
     SinkContext, SinkFactory,
 };
-use crate::config::{Setting, Settings, settings};
+use crate::config::{Setting, Settings, choices, settings};
 use crate::error::Result;
 use crate::model::Reject;
+
+choices! {
+    /// How much a line of the log weighs.
+    pub enum LogLevel {
+        /// What goes as it should.
+        Info = "info",
+        /// What somebody should look at.
+        Warn = "warn",
+    }
+}
 
 settings! {
     /// Settings of the log sink.
     pub struct LogSettings {
         /// Text before each record.
         prefix: String = "",
+        /// The level of the lines: `info` or `warn`; dirty records have `warn` if nothing else is set.
+        level: LogLevel = "info",
     }
 }
 
@@ -43,9 +55,13 @@ impl CreateSink<ByteBatch> for Log {
 #[async_trait]
 impl Sink<ByteBatch> for Log {
     async fn write(&mut self, batch: &ByteBatch, _rejects: &mut Vec<Reject>) -> Result<()> {
+        let LogSettings { prefix, level } = &self.settings;
         for index in 0..batch.len() {
             let record = String::from_utf8_lossy(batch.payload(index));
-            tracing::warn!("{}{record}", self.settings.prefix);
+            match level {
+                LogLevel::Info => tracing::info!("{prefix}{record}"),
+                LogLevel::Warn => tracing::warn!("{prefix}{record}"),
+            }
         }
         Ok(())
     }
@@ -66,7 +82,7 @@ impl SinkConnector for Logging {
         LogSettings::ALL
     }
 
-    fn open(&self, opening: &mut Opening<'_>) -> Option<SinkFactory> {
+    fn open(&self, opening: &mut Opening<'_>, _subtasks: usize) -> Option<SinkFactory> {
         let settings = opening.settings()?;
         Some(SinkFactory::Bytes(Arc::new(Log { settings })))
     }

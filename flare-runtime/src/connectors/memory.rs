@@ -35,7 +35,6 @@ impl<T: Send> Source<T> for Nothing {
 #[async_trait]
 impl<T: Clone + Send + Sync> Source<T> for Values<T> {
     async fn read(&mut self, intake: &mut Intake<T>) -> Result<Progress> {
-        tokio::task::yield_now().await;
         while !intake.is_full() {
             let Some(value) = self.values.get(self.next) else { return Ok(Progress::End) };
             intake.batch.push(value.clone(), Meta::NONE);

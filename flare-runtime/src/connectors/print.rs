@@ -1,4 +1,4 @@
-//! A sink that prints records to standard output, a line each.
+//! A sink that prints records to standard output, a line each; the job's summary then goes to standard error.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -61,14 +61,14 @@ struct Printing;
 
 impl SinkConnector for Printing {
     fn capability(&self) -> Capability {
-        Capability { batch: 0, ..Capability::NONE }
+        Capability { batch: 0, standard_output: true, ..Capability::NONE }
     }
 
     fn settings(&self) -> &'static [Setting] {
         PrintSettings::ALL
     }
 
-    fn open(&self, opening: &mut Opening<'_>) -> Option<SinkFactory> {
+    fn open(&self, opening: &mut Opening<'_>, _subtasks: usize) -> Option<SinkFactory> {
         let settings = opening.settings()?;
         Some(SinkFactory::Bytes(Arc::new(Print { settings })))
     }

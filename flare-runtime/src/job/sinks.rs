@@ -14,7 +14,8 @@ use crate::api::{
     Binding, ByteBatch, Capability, CreateSink, Downstream, Encode, Format, Metrics, RowBatch, RowEncoder,
     Sink, SinkBatch, SinkContext, SinkFactory, Subtask, encoder,
 };
-use crate::config::{Layer, Place, Setting, Settings};
+use crate::config::{Place, Setting, Settings};
+use crate::connectors::generator::GENERATOR;
 use crate::error::Result;
 use crate::model::RowSchema;
 use crate::operators::{SinkSettings, SinkSubtask, Step};
@@ -35,6 +36,16 @@ impl<S: Step> Stream<S> {
     /// Ends the stream in the struct's connector: `#[kafka]`, `#[jdbc]` or `#[files]`, or whatever configuration puts
     /// in its place.
     ///
+    /// ```
+    /// # use flare_runtime::{error::Result, job::{BoxedStream, declare::Connected}};
+    /// # #[derive(serde::Serialize)]
+    /// # struct WideOrder;
+    /// # impl Connected for WideOrder {}
+    /// # fn end(wide: BoxedStream<WideOrder>) -> Result<()> {
+    /// wide.sink::<WideOrder>()?; // the struct has `#[jdbc(datasource = "dw", table = "order_wide")]`
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// When the struct has several connectors; name one by [`Stream::sink_named`]. Wrong settings are collected and
     /// reported together before the job starts.
@@ -52,7 +63,7 @@ impl<S: Step> Stream<S> {
         let mut candidates = declared.connectors_of(TypeId::of::<T>());
         if candidates.len() > 1 {
             candidates.retain(|candidate| {
-                candidate.connector != "generator"
+                candidate.connector != GENERATOR
                     && registry.get(candidate.connector).is_none_or(|connector| connector.sink.is_some())
             });
         }
@@ -61,6 +72,16 @@ impl<S: Step> Stream<S> {
     }
 
     /// As [`Stream::sink`], by the connector's name, for a struct with several.
+    ///
+    /// ```
+    /// # use flare_runtime::{error::Result, job::{BoxedStream, declare::Connected}};
+    /// # #[derive(serde::Serialize)]
+    /// # struct WideOrder;
+    /// # impl Connected for WideOrder {}
+    /// # fn end(wide: BoxedStream<WideOrder>) -> Result<()> {
+    /// wide.sink_named::<WideOrder>("archive")?; // it has `#[jdbc(…)]` and `#[files(name = "archive", …)]`
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// When the struct has no connector of that name.
@@ -93,16 +114,17 @@ impl<S: Step> Stream<S> {
         let own: &[Setting] = own.map_or(&[], |sink| sink.settings());
         let allowed = |name: &str| COMMON.iter().chain(own).any(|setting| setting.name == name);
         let attribute = Some(attribute(declaration, allowed));
-        let opened = open_sink(&mut builder, &path, attribute, declaration.schema, COMMON);
-        let detail = opened.as_ref().map(|opened| opened.factory.describe()).unwrap_or_default();
-        let info = StageInfo { detail, behind_dirty, ..StageInfo::new(head) };
+        let mut info = StageInfo { behind_dirty, ..StageInfo::new(head) };
+        builder.configure(&mut info);
+        let subtasks = info.parallelism.unwrap_or(builder.settings.parallelism);
+        let binding = Binding { section: path, attribute, schema: declaration.schema };
+        let opened = open_sink(&mut builder, &binding, COMMON, subtasks);
+        info.detail = opened.as_ref().map(|opened| opened.factory.describe()).unwrap_or_default();
         let build: Build = match opened {
             Some(opened) => sink_stage::<T>(opened, builder.metrics.clone(), declaration.schema),
             None => Box::new(|_| unreachable!("a job with problems is not started")),
         };
-        let mut node = StageNode { info, build };
-        builder.configure(&mut node.info);
-        builder.graph.add_stage::<T>(node, &ports);
+        builder.graph.add_stage::<T>(StageNode { info, build }, &ports);
     }
 }
 
@@ -145,13 +167,13 @@ impl OpenSink {
 /// Reads the section and asks the connector; `None` with problems noted.
 pub(super) fn open_sink(
     builder: &mut Builder,
-    path: &str,
-    attribute: Option<Layer>,
-    schema: RowSchema,
+    binding: &Binding,
     common: &'static [Setting],
+    subtasks: usize,
 ) -> Option<OpenSink> {
+    let path = binding.section.as_str();
     let Builder { config, problems, .. } = &mut *builder;
-    let mut section = config.section(path, attribute.clone());
+    let mut section = config.section(path, binding.attribute.clone());
     let chosen = section.choose_connector(common);
     let settings = SinkSettings::read(&mut section, problems);
     let mut group = section.group("retry");
@@ -166,18 +188,18 @@ pub(super) fn open_sink(
         no_connector(builder, path, &connector, "sink");
         return None;
     };
-    let binding = Binding { section: path.to_owned(), attribute, schema };
-    let factory = sink.open(&mut builder.opening(&binding, common))?;
+    let factory = sink.open(&mut builder.opening(binding, common), subtasks)?;
+    builder.prints |= sink.capability().standard_output;
     builder.checks.push(Check::Sink(factory.clone(), path.to_owned()));
     Some(OpenSink { factory, settings: settings?, retry: retry?, capability: sink.capability() })
 }
 
 /// The code of a sink's stage.
 fn sink_stage<T: Serialize + Send + 'static>(opened: OpenSink, metrics: Metrics, schema: RowSchema) -> Build {
-    let format = opened.settings.format;
+    let (format, key) = (opened.settings.format, opened.capability.keys.then_some(schema));
     match opened.factory.clone() {
         SinkFactory::Bytes(factory) => {
-            let encode = move || -> Box<dyn Encode<T, ByteBatch>> { Box::new(encoder(format, Some(schema))) };
+            let encode = move || -> Box<dyn Encode<T, ByteBatch>> { Box::new(encoder(format, key)) };
             stage(opened, factory, metrics, encode, ByteBatch::default)
         }
         SinkFactory::Rows(factory) => {
@@ -217,7 +239,7 @@ pub(super) fn stage<T: Serialize + Send + 'static, B: SinkBatch + 'static>(
             buffer: buffer(),
             batch: settings.batch.unwrap_or(capability.batch),
             settings: settings.clone(),
-            downstream: Downstream::nowhere(wiring.context()),
+            downstream: Downstream::nowhere(wiring.context([].into())),
             raw: |record| serde_json::to_vec(record).unwrap_or_default(),
         })
     })

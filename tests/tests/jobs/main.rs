@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod command_line;
+mod connectors;
 mod dirty;
 mod endings;
 mod graph;

@@ -1,10 +1,12 @@
 //! Writes a file, a record a line.
 
+use std::fmt::Display;
 use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rustix::fs::{Access, access};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
@@ -29,10 +31,15 @@ impl SinkConnector for FilesSinkConnector {
         FilesSinkSettings::ALL
     }
 
-    fn open(&self, opening: &mut Opening<'_>) -> Option<SinkFactory> {
+    fn open(&self, opening: &mut Opening<'_>, subtasks: usize) -> Option<SinkFactory> {
         let settings: FilesSinkSettings = opening.settings()?;
+        if settings.path.ends_with('/') || Path::new(&settings.path).file_name().is_none() {
+            let (message, remedy) = (format!("`{}` names a folder", settings.path), "add the name of a file");
+            opening.problems.add("bad-value", format!("{}.path", opening.binding.section), message, remedy);
+            return None;
+        }
         let path = opening.config.base().join(&settings.path);
-        Some(SinkFactory::Bytes(Arc::new(Files { path, mode: settings.mode })))
+        Some(SinkFactory::Bytes(Arc::new(Files { path, mode: settings.mode, subtasks })))
     }
 
     fn read_back(&self, opening: &mut Opening<'_>) -> Option<ReadBack> {
@@ -44,30 +51,36 @@ impl SinkConnector for FilesSinkConnector {
 struct Files {
     path: PathBuf,
     mode: WriteMode,
+    subtasks: usize,
 }
 
 /// `out.jsonl` for one subtask; `out-0.jsonl`, `out-1.jsonl` for several.
 fn subtask_path(path: &Path, index: usize, parallelism: usize) -> PathBuf {
-    if parallelism <= 1 {
-        return path.to_owned();
-    }
+    if parallelism <= 1 { path.to_owned() } else { numbered(path, index) }
+}
+
+/// `out-NUMBER.jsonl` for `out.jsonl`.
+fn numbered(path: &Path, number: impl Display) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let extension = path.extension().map(|extension| format!(".{}", extension.to_string_lossy()));
-    path.with_file_name(format!("{stem}-{index}{}", extension.unwrap_or_default()))
+    path.with_file_name(format!("{stem}-{number}{}", extension.unwrap_or_default()))
 }
 
 #[async_trait]
 impl CreateSink<ByteBatch> for Files {
     fn describe(&self) -> String {
-        format!("file {}", self.path.display())
+        match self.subtasks {
+            0 | 1 => format!("file {}", self.path.display()),
+            // As a shell spells it.
+            several => {
+                let all = numbered(&self.path, format_args!("{{0..{}}}", several - 1));
+                format!("files {}", all.display())
+            }
+        }
     }
 
     async fn check(&self) -> Result<()> {
-        if self.path.is_dir() {
-            let message = "the output is a folder; the setting `path` must name a file";
-            return Err(Error::new(ErrorKind::Config, message).with("path", self.path.display()));
-        }
-        Ok(())
+        (0..self.subtasks).try_for_each(|index| check(&subtask_path(&self.path, index, self.subtasks)))
     }
 
     async fn create(&self, cx: SinkContext) -> Result<Box<dyn Sink<ByteBatch>>> {
@@ -77,6 +90,28 @@ impl CreateSink<ByteBatch> for Files {
         let (file, length) = opened.map_err(|error| unwritable(&path, error))?;
         Ok(Box::new(Writer { file, path, length, buffer: Vec::new() }))
     }
+}
+
+/// Whether the file may be written, or made; nothing is changed.
+fn check(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        let message = "the output is a folder; the setting `path` must name a file";
+        return Err(Error::new(ErrorKind::Config, message).with("path", path.display()));
+    }
+    // What is missing of the folders is made at the start.
+    let there = path.ancestors().find(|part| part.exists()).unwrap_or(Path::new("."));
+    let allowed = match there.is_dir() {
+        true => access(there, Access::WRITE_OK | Access::EXEC_OK).map_err(std::io::Error::from),
+        false if there == path => access(there, Access::WRITE_OK).map_err(std::io::Error::from),
+        false => Err(std::io::ErrorKind::NotADirectory.into()),
+    };
+    allowed.map_err(|error| {
+        let message = "the file cannot be written; change the setting `path`, or the permissions";
+        Error::new(ErrorKind::Config, message)
+            .with("path", path.display())
+            .with("refused", there.display())
+            .caused_by(error)
+    })
 }
 
 async fn open(path: &Path, mode: WriteMode) -> std::io::Result<(File, u64)> {

@@ -22,14 +22,14 @@ pub(super) struct JdbcSinks;
 
 impl SinkConnector for JdbcSinks {
     fn capability(&self) -> Capability {
-        Capability { replayable: false, atomic_batches: true, batch: 500 }
+        Capability { atomic_batches: true, batch: 500, ..Capability::NONE }
     }
 
     fn settings(&self) -> &'static [Setting] {
         SinkSettings::ALL
     }
 
-    fn open(&self, opening: &mut Opening<'_>) -> Option<SinkFactory> {
+    fn open(&self, opening: &mut Opening<'_>, _subtasks: usize) -> Option<SinkFactory> {
         let settings = opening.settings::<SinkSettings>()?;
         let is_fit = check_schema(&settings, opening);
         let datasource = datasource(opening, &settings.datasource)?;

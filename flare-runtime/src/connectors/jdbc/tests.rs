@@ -197,7 +197,7 @@ fn connector() -> Opened {
 impl Opened {
     fn sink(&self, opening: &mut Opening<'_>) -> Option<SinkFactory> {
         let connector = self.0.get("jdbc").expect("registered");
-        connector.sink.as_ref().expect("has sinks").open(opening)
+        connector.sink.as_ref().expect("has sinks").open(opening, 1)
     }
 
     fn lookup(&self, opening: &mut Opening<'_>) -> Option<Box<dyn RowLookup>> {

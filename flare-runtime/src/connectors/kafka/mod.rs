@@ -1,3 +1,5 @@
+//! Reads and writes Kafka topics.
+//!
 #![doc = include_str!("docs.md")]
 
 mod client;

@@ -29,14 +29,14 @@ pub(crate) struct KafkaSinks;
 
 impl SinkConnector for KafkaSinks {
     fn capability(&self) -> Capability {
-        Capability { batch: 0, ..Capability::NONE }
+        Capability { batch: 0, keys: true, ..Capability::NONE }
     }
 
     fn settings(&self) -> &'static [Setting] {
         SinkSettings::ALL
     }
 
-    fn open(&self, opening: &mut Opening<'_>) -> Option<SinkFactory> {
+    fn open(&self, opening: &mut Opening<'_>, _subtasks: usize) -> Option<SinkFactory> {
         let settings: SinkSettings = opening.settings()?;
         let section = opening.binding.section.clone();
         let before = opening.problems.len();

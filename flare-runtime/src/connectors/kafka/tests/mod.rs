@@ -174,7 +174,7 @@ fn open_source(text: &str) -> Result<Box<dyn CreateSource>, Problems> {
 }
 
 fn open_sink(text: &str) -> Result<SinkFactory, Problems> {
-    open(text, "sink.orders", |opening| KafkaSinks.open(opening))
+    open(text, "sink.orders", |opening| KafkaSinks.open(opening, 1))
 }
 
 fn open<T>(
