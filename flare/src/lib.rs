@@ -62,7 +62,9 @@ pub use flare_runtime::operators::Routed;
 #[doc = include_str!("docs/dirty.sql")]
 /// ```
 ///
-/// `budget_count` and `budget_ratio` within `budget_window` bound how much dirt a job bears before it fails.
+/// `budget_count` and `budget_ratio` within `budget_window` bound how much dirt a job bears before it fails. The ratio is
+/// judged from 100 records read within the window on, and once more, however few they are, when the input has ended:
+/// everything is written then, but the positions since the last checkpoint are not committed, as when any job fails.
 ///
 /// When the cause is gone, the job's binary runs them again: `dirty list` counts what landed, `dirty replay` runs the
 /// job on it, both narrowed by `--stage`, `--operator`, `--kind`, `--since`, `--until` and `--limit`. A record that could
@@ -102,6 +104,9 @@ pub mod prelude {
 ///
 /// It reads `flare.toml` from the working directory, else from the package's folder; with
 /// `flare::main!(config = "jobs/flare.toml")` from that file of the package.
+///
+/// The summary at the end goes to standard output, with `--json` as one line of JSON. Where a sink has
+/// `connector = "print"`, standard output is for its records alone, and the summary ends standard error.
 #[macro_export]
 macro_rules! main {
     () => {

@@ -15,11 +15,16 @@ pub struct Capability {
     pub atomic_batches: bool,
     /// Records that a sink likes to get at once.
     pub batch: usize,
+    /// A sink of bytes that takes each record's key beside its payload.
+    pub keys: bool,
+    /// A sink that writes to the process's standard output.
+    pub standard_output: bool,
 }
 
 impl Capability {
     /// Nothing special.
-    pub const NONE: Self = Self { replayable: false, atomic_batches: false, batch: 1 };
+    pub const NONE: Self =
+        Self { replayable: false, atomic_batches: false, batch: 1, keys: false, standard_output: false };
 }
 
 /// What is known of the struct that a source, sink or lookup is bound to.
@@ -89,8 +94,8 @@ pub trait SinkConnector: Send + Sync {
     /// The settings of its sinks.
     fn settings(&self) -> &'static [Setting];
 
-    /// Reads the settings and makes the sink's maker; problems are added to `opening.problems`.
-    fn open(&self, opening: &mut Opening<'_>) -> Option<SinkFactory>;
+    /// Reads the settings and makes the maker of a sink of so many subtasks; problems are added to `opening.problems`.
+    fn open(&self, opening: &mut Opening<'_>, subtasks: usize) -> Option<SinkFactory>;
 
     /// Reads everything that such a sink has written, from the same settings; a connector that does not implement it
     /// cannot.

@@ -1,15 +1,17 @@
 //! A stage's inside: the pass of records to its outputs, and what is turned aside on the way.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Counter, HostLink, Metrics, Output};
+use super::{Counter, DirtyBudget, HostLink, Metrics, Output};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Barrier, Batch, Control, DirtyRecord, Meta, Reject, Splits, SubtaskId, Timestamp};
+use crate::model::{
+    Barrier, Batch, Control, DirtyRecord, Meta, OperatorId, Reject, Splits, SubtaskId, Timestamp, panic_error,
+};
 
 /// One subtask of a stage, ready to run.
 #[async_trait]
@@ -80,80 +82,6 @@ impl DirtyStage {
     }
 }
 
-/// How much dirt a job bears: a count and a ratio over a window; beyond it the job fails.
-#[derive(Debug)]
-pub struct DirtyBudget {
-    count: Option<u64>,
-    ratio: Option<f64>,
-    window: Duration,
-    spent: Mutex<Window>,
-}
-
-/// Slices of the window, oldest first: when each began, records read, records turned aside.
-#[derive(Debug, Default)]
-struct Window {
-    slices: VecDeque<(Instant, u64, u64)>,
-}
-
-impl DirtyBudget {
-    /// A ratio is only judged once so many records were read in the window.
-    const RATIO_SAMPLE: u64 = 100;
-    const SLICES: u32 = 20;
-
-    /// At most `count` dirty records and at most `ratio` (0 to 1) of the records read, over `window`; `None` is no
-    /// limit.
-    pub fn new(count: Option<u64>, ratio: Option<f64>, window: Duration) -> Self {
-        Self { count, ratio, window, spent: Mutex::default() }
-    }
-
-    /// Counts records read.
-    pub fn read(&self, records: u64) {
-        if self.ratio.is_some() {
-            self.add(records, 0);
-        }
-    }
-
-    /// Counts a record turned aside.
-    ///
-    /// # Errors
-    /// `DirtyBudget` when that is one too many.
-    pub fn spend(&self) -> Result<()> {
-        if self.count.is_none() && self.ratio.is_none() {
-            return Ok(());
-        }
-        let (read, dirty) = self.add(0, 1);
-        let ratio = dirty as f64 / read.max(1) as f64;
-        let over = if self.count.is_some_and(|count| dirty > count) {
-            "more dirty records than `dirty.budget_count` allows"
-        } else if read >= Self::RATIO_SAMPLE && self.ratio.is_some_and(|allowed| ratio > allowed) {
-            "a higher part of dirty records than `dirty.budget_ratio` allows"
-        } else {
-            return Ok(());
-        };
-        Err(Error::new(ErrorKind::DirtyBudget, over)
-            .with("dirty", dirty)
-            .with("read", read)
-            .with("window", crate::model::format_duration(self.window)))
-    }
-
-    fn add(&self, read: u64, dirty: u64) -> (u64, u64) {
-        let now = Instant::now();
-        let mut window = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        let slices = &mut window.slices;
-        while slices.front().is_some_and(|(began, ..)| now.duration_since(*began) > self.window) {
-            slices.pop_front();
-        }
-        match slices.back_mut() {
-            Some(last) if now.duration_since(last.0) < self.window / Self::SLICES => {
-                last.1 += read;
-                last.2 += dirty;
-            }
-            _ => slices.push_back((now, read, dirty)),
-        }
-        slices.iter().fold((0, 0), |sum, slice| (sum.0 + slice.1, sum.1 + slice.2))
-    }
-}
-
 /// Where a stage's rejected records go.
 pub struct DirtyOutlet {
     /// Name of the job.
@@ -172,24 +100,60 @@ pub struct DirtyOutlet {
 pub struct StageContext {
     /// Who this is.
     pub subtask: SubtaskId,
-    /// Records that fused operators turned aside in this batch; sent on at its end.
-    pub rejects: Vec<Reject>,
     /// The record being processed, where the batch carries metadata.
     pub current: Meta,
+    /// The fused operators behind the head, in order.
+    fused: Arc<[OperatorId]>,
+    /// Records that fused operators turned aside in this batch, each with its operator's place; sent on at its end.
+    rejects: Vec<(usize, Reject)>,
+    /// The place of the fused operator whose function has panicked.
+    panicked: Option<usize>,
     dirty: DirtyOutlet,
     records_out: Counter,
 }
 
 impl StageContext {
-    /// The context of one subtask.
-    pub fn new(subtask: SubtaskId, dirty: DirtyOutlet) -> Self {
+    /// The context of one subtask; `fused` are the operators behind the stage's head, in order.
+    pub fn new(subtask: SubtaskId, fused: Arc<[OperatorId]>, dirty: DirtyOutlet) -> Self {
         let records_out = dirty.metrics.counter(&subtask.operator.0, "records_out");
-        Self { subtask, rejects: Vec::new(), current: Meta::NONE, dirty, records_out }
+        let (current, rejects) = (Meta::NONE, Vec::new());
+        Self { subtask, current, fused, rejects, panicked: None, dirty, records_out }
     }
 
-    /// Turns the current record aside, in a fused operator.
-    pub fn reject(&mut self, raw: Vec<u8>, error: Error) {
-        self.rejects.push(Reject::new(raw, self.current, error));
+    /// Turns the current record aside in the fused operator at `place`, counted from 0.
+    pub fn reject(&mut self, place: usize, raw: Vec<u8>, error: Error) {
+        self.rejects.push((place, Reject::new(raw, self.current, error)));
+    }
+
+    /// Runs `work`, which calls functions of the user; a panic in it becomes an error that names the operator, the
+    /// record and the place in the source.
+    ///
+    /// # Errors
+    /// `User` when it panicked.
+    pub fn guard<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> Result<R> {
+        let result = catch_unwind(AssertUnwindSafe(|| work(self)));
+        result.map_err(|panic| {
+            let place = self.panicked.take();
+            let error = panic_error(ErrorKind::User, "user code panicked", &*panic)
+                .with("operator", self.operator(place))
+                .with("subtask", &self.subtask);
+            if self.current == Meta::NONE { error } else { error.with("record", self.origin(self.current)) }
+        })
+    }
+
+    /// Calls a function of the user for the fused operator at `place`, so that a panic is blamed on that operator.
+    #[inline(always)]
+    pub fn blame<R>(&mut self, place: usize, function: impl FnOnce() -> R) -> R {
+        let blame = Blame { cx: self, place };
+        let result = function();
+        // Only a panic drops it, so that a call that goes well costs nothing.
+        std::mem::forget(blame);
+        result
+    }
+
+    /// The fused operator at `place`, else the stage's head.
+    fn operator(&self, place: Option<usize>) -> &OperatorId {
+        place.and_then(|place| self.fused.get(place)).unwrap_or(&self.subtask.operator)
     }
 
     /// The job's figures.
@@ -210,23 +174,36 @@ impl StageContext {
         }
     }
 
-    /// Sends rejected records to the dirty-data output.
-    fn turn_aside(&mut self, stage: DirtyStage, rejects: Vec<Reject>) -> Result<()> {
+    /// Sends rejected records to the dirty-data output, each with the place of the fused operator that refused it.
+    fn turn_aside(
+        &mut self,
+        stage: DirtyStage,
+        rejects: impl ExactSizeIterator<Item = (Option<usize>, Reject)>,
+    ) -> Result<()> {
         let mut records = Vec::with_capacity(rejects.len());
-        for reject in rejects {
+        for (place, reject) in rejects {
             let kind = reject.error.kind().name();
             let name = format!("dirty.{}.{kind}", stage.name());
-            self.dirty.metrics.counter(&self.subtask.operator.0, &name).add(1);
-            let record = self.dirty_record(stage, reject);
-            let place = || format!("{}@{}", record.split, record.offset);
+            let operator = self.operator(place);
+            self.dirty.metrics.counter(&operator.0, &name).add(1);
+            let record = self.dirty_record(stage, operator, reject);
+            let last = || format!("{}@{}", record.split, record.offset);
             let budget = self.dirty.budget.spend();
-            budget.map_err(|error| error.with("last", place()).with("cause", record.causes.join(": ")))?;
+            budget.map_err(|error| {
+                let error = error.with("operator", operator).with("last", last());
+                error.with("cause", record.causes.join(": "))
+            })?;
             records.push(record);
         }
         let Some(mut output) = self.dirty.output.take() else {
-            let causes = records.first().map(|record| record.causes.join(": ")).unwrap_or_default();
             let message = "a record failed behind the dirty-data output, where it cannot be turned aside";
-            return Err(Error::new(ErrorKind::Failed, message).with("cause", causes));
+            let error = Error::new(ErrorKind::Failed, message);
+            return Err(match records.first() {
+                Some(DirtyRecord { operator, causes, .. }) => {
+                    error.with("operator", operator).with("cause", causes.join(": "))
+                }
+                None => error,
+            });
         };
         let sent = output.batch(records.into(), self);
         // Dirty records are few and people wait for them, so they do not wait for a fuller batch.
@@ -235,7 +212,7 @@ impl StageContext {
         sent
     }
 
-    fn dirty_record(&self, stage: DirtyStage, reject: Reject) -> DirtyRecord {
+    fn dirty_record(&self, stage: DirtyStage, operator: &OperatorId, reject: Reject) -> DirtyRecord {
         let (raw, raw_base64) = match String::from_utf8(reject.raw) {
             Ok(text) => (text, false),
             Err(error) => (base64(error.as_bytes()), true),
@@ -245,7 +222,7 @@ impl StageContext {
         DirtyRecord {
             job: self.dirty.job.to_string(),
             stage: stage.name().to_owned(),
-            operator: self.subtask.operator.to_string(),
+            operator: operator.to_string(),
             subtask: u32::try_from(self.subtask.index).unwrap_or(u32::MAX),
             kind: reject.error.kind().name().to_owned(),
             causes: reject.error.chain(),
@@ -259,6 +236,19 @@ impl StageContext {
             raw_base64,
             raw_truncated: reject.truncated,
         }
+    }
+}
+
+/// Notes, when a panic drops it, whose function panicked.
+struct Blame<'a> {
+    cx: &'a mut StageContext,
+    place: usize,
+}
+
+impl Drop for Blame<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        self.cx.panicked = Some(self.place);
     }
 }
 
@@ -326,8 +316,9 @@ impl<T: Send + 'static> Downstream<T> {
         self.cx.count_out(batch.len());
         self.consumer.batch(batch, &mut self.cx)?;
         if !self.cx.rejects.is_empty() {
-            let rejects = std::mem::take(&mut self.cx.rejects);
-            self.cx.turn_aside(DirtyStage::Convert, rejects)?;
+            let rejects = std::mem::take(&mut self.cx.rejects).into_iter();
+            let placed = rejects.map(|(place, reject)| (Some(place), reject));
+            self.cx.turn_aside(DirtyStage::Convert, placed)?;
         }
         self.settle().await
     }
@@ -349,7 +340,7 @@ impl<T: Send + 'static> Downstream<T> {
         self.settle().await
     }
 
-    /// Turns records aside.
+    /// Turns records aside in the stage's head.
     ///
     /// # Errors
     /// `DirtyBudget` when it is used up.
@@ -357,7 +348,7 @@ impl<T: Send + 'static> Downstream<T> {
         if rejects.is_empty() {
             return Ok(());
         }
-        self.cx.turn_aside(stage, rejects)?;
+        self.cx.turn_aside(stage, rejects.into_iter().map(|reject| (None, reject)))?;
         self.settle().await
     }
 
@@ -411,11 +402,19 @@ impl<T: Send + 'static> Downstream<T> {
     }
 }
 
+/// Sleeps until `at`; for ever without one. Cancel safe.
+pub(crate) async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::Edge;
-    use crate::model::{Message, OperatorId};
+    use crate::model::Message;
 
     #[tokio::test(start_paused = true)]
     async fn flushes_in_time_under_constant_input() {
@@ -424,7 +423,8 @@ mod tests {
         let budget = Arc::new(DirtyBudget::new(None, None, latency));
         let (job, splits) = ("test".into(), Splits::default());
         let dirty = DirtyOutlet { job, splits, budget, output: None, metrics };
-        let cx = StageContext::new(SubtaskId { operator: OperatorId::from("test"), index: 0 }, dirty);
+        let subtask = SubtaskId { operator: OperatorId::from("test"), index: 0 };
+        let cx = StageContext::new(subtask, [].into(), dirty);
         let (sender, mut receiver) = tokio::sync::mpsc::channel::<Message<u32>>(1);
         let output = Output::new(vec![Edge::Forward(sender)], 100, None);
         let mut downstream = Downstream::new(Box::new(output), cx, latency);
@@ -434,32 +434,5 @@ mod tests {
         // A batch of which the filters left nothing.
         downstream.batch(Batch::default()).await.expect("taken");
         assert!(receiver.try_recv().is_ok());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn forgets_dirt_older_than_the_window() {
-        let budget = DirtyBudget::new(Some(2), None, Duration::from_secs(60));
-        budget.spend().expect("one");
-        budget.spend().expect("two");
-        tokio::time::advance(Duration::from_secs(61)).await;
-        budget.spend().expect("the first two are forgotten");
-        budget.spend().expect("two again");
-        let error = budget.spend().expect_err("three");
-        assert_eq!(error.kind(), ErrorKind::DirtyBudget);
-        assert_eq!(error.context("dirty"), Some("3"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn judges_a_ratio_only_on_enough_records() {
-        let budget = DirtyBudget::new(None, Some(0.1), Duration::from_secs(60));
-        budget.read(10);
-        for _ in 0..5 {
-            budget.spend().expect("too few records to judge");
-        }
-        budget.read(90);
-        for _ in 0..5 {
-            budget.spend().expect("a tenth is allowed");
-        }
-        assert!(budget.spend().is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Counts acknowledgements, completes checkpoints, ends the run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -8,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::embedded::{Reports, RunSettings, Sources};
-use crate::api::{Command, Report};
+use crate::api::{Command, DirtyBudget, Report, until};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Barrier, SubtaskId};
 
@@ -38,6 +39,9 @@ pub(super) struct Coordinator {
     pub(super) all: Vec<SubtaskId>,
     pub(super) reports: Reports,
     pub(super) stop: watch::Receiver<bool>,
+    pub(super) budget: Arc<DirtyBudget>,
+    /// When a stop that was asked for must be over.
+    pub(super) stopping: Option<Instant>,
 }
 
 /// Barriers on their way, with who has not acknowledged yet.
@@ -58,7 +62,6 @@ impl Coordinator {
             ticks
         });
         let mut pending = Pending::default();
-        let mut stopping: Option<Instant> = None;
         loop {
             tokio::select! {
                 biased;
@@ -66,19 +69,23 @@ impl Coordinator {
                     None => break,
                     Some(result) => if let Err(error) = flatten(result) { return Err(self.fail(error).await) },
                 },
-                Some(report) = self.reports.recv() => self.hear(report, &mut pending).await,
-                () = stop_requested(&mut self.stop), if stopping.is_none() => {
-                    stopping = Some(Instant::now() + self.settings.drain_timeout);
+                Some(report) = self.reports.recv() => {
+                    if let Err(error) = self.hear(report, &mut pending).await {
+                        return Err(self.fail(error).await);
+                    }
+                }
+                () = stop_requested(&mut self.stop), if self.stopping.is_none() => {
+                    self.stopping = Some(Instant::now() + self.settings.drain_timeout);
                     self.tell(Command::Stop).await;
                 }
-                () = timeout_at(stopping) => {
+                () = until(self.stopping) => {
                     let error = self.cut_off();
                     return Err(self.fail(error).await);
                 }
                 () = tick(&mut ticks) => self.trigger(&mut pending).await,
             }
         }
-        let ending = if stopping.is_some() { Ending::Stopped } else { Ending::EndOfInput };
+        let ending = if self.stopping.is_some() { Ending::Stopped } else { Ending::EndOfInput };
         Ok(Outcome { ending, checkpoints: pending.completed })
     }
 
@@ -99,11 +106,14 @@ impl Coordinator {
         self.tell(Command::Trigger(barrier)).await;
     }
 
-    async fn hear(&mut self, report: Report, pending: &mut Pending) {
+    async fn hear(&mut self, report: Report, pending: &mut Pending) -> Result<()> {
         let Report::Acknowledged { subtask, barrier, snapshot: _ } = report;
         if barrier == Barrier::END {
             pending.ended.insert(subtask.clone());
             if pending.ended.len() == self.all.len() {
+                if self.stopping.is_none() {
+                    self.budget.end()?;
+                }
                 pending.completed += 1;
                 self.tell(Command::Complete(Barrier::END)).await;
             }
@@ -121,6 +131,7 @@ impl Coordinator {
             tracing::debug!(job = %self.settings.job, checkpoint = barrier.id, "checkpoint completed");
             self.tell(Command::Complete(barrier)).await;
         }
+        Ok(())
     }
 
     async fn tell(&self, command: Command) {
@@ -167,13 +178,6 @@ async fn stop_requested(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         // Nobody can ask any more.
         std::future::pending::<()>().await;
-    }
-}
-
-async fn timeout_at(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -85,7 +85,9 @@ impl Host {
             tasks.spawn(supervise(subtask, code, link));
         }
         drop(report_sender);
-        Coordinator { settings: self.settings, tasks, sources, all, reports, stop }.run().await
+        let (settings, budget) = (self.settings, self.run.budget);
+        let stopping = None;
+        Coordinator { settings, tasks, sources, all, reports, stop, budget, stopping }.run().await
     }
 
     /// Makes all subtasks with their channels.

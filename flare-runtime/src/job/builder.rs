@@ -26,6 +26,8 @@ pub(crate) struct Builder {
     pub(crate) checks: Vec<Check>,
     /// Whether the job routes its dirty records itself.
     pub(crate) dirty_taken: bool,
+    /// Whether a sink writes to standard output.
+    pub(crate) prints: bool,
     counts: BTreeMap<&'static str, usize>,
     next_end: usize,
 }
@@ -102,6 +104,7 @@ impl Builder {
             splits: Splits::default(),
             checks: Vec::new(),
             dirty_taken: false,
+            prints: false,
             counts: BTreeMap::new(),
             next_end: 0,
         }

@@ -69,7 +69,7 @@ fn command(binary: Binary) -> Command {
             option("set", "KEY=VALUE", "Sets any setting, such as source.Order.topic=orders2")
                 .action(ArgAction::Append),
         )
-        .arg(flag("json", "Prints JSON for programs"))
+        .arg(flag("json", "Prints JSON for programs; the summary on standard error where a sink prints records"))
         .args(JobSettings::ALL.iter().map(setting_flag))
         .subcommand(Command::new("run").about("Runs the job (the default)"))
         .subcommand(
@@ -169,16 +169,23 @@ fn signals() -> Result<Signals> {
 
 fn run_job(selection: &Selection, binary: Binary, json: bool) -> Result<ExitCode> {
     let described = describe(selection)?;
+    let prints = described.builder.prints;
     let summary = block_on(see_through(described, binary.version, |running| running))??;
-    print_summary(&summary, json);
+    print_summary(&summary, json, prints);
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn print_summary(summary: &Summary, json: bool) {
-    if json {
-        println!("{}", serde_json::to_string(summary).expect("a summary is plain data"));
+/// Shows how a run went; with `prints` beside the records that stand on standard output alone.
+pub(super) fn print_summary(summary: &Summary, json: bool, prints: bool) {
+    let text = if json {
+        serde_json::to_string(summary).expect("a summary is plain data") + "\n"
     } else {
-        print!("{}", summary.text());
+        summary.text()
+    };
+    if prints {
+        eprint!("{text}");
+    } else {
+        print!("{text}");
     }
 }
 

@@ -104,8 +104,9 @@ async fn replay(selection: &Selection, binary: Binary, matches: &ArgMatches, jso
     }
     let replays = plan.replays.clone();
     let prepare = |running: Running| running.replaying(replays);
+    let prints = described.builder.prints;
     let summary = see_through(described, binary.version, prepare).await?;
-    print_summary(&summary, json);
+    print_summary(&summary, json, prints);
     let outcome = plan.outcome();
     eprint!("{}", outcome.text);
     Ok(ExitCode::from(u8::from(!outcome.is_complete)))

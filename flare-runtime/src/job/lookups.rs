@@ -42,6 +42,31 @@ impl<S: Step> Stream<S> {
     /// The row type is that of `join`'s second argument. Records wait without holding up each other; see the page of
     /// `#[async_lookup]` for cache, batches, timeouts and strategies.
     ///
+    /// ```
+    /// # use flare_runtime::{error::Result, job::{BoxedStream, declare::{KeyOf, LookupRow}}, model::{FromRow, Row}};
+    /// # #[derive(serde::Serialize)]
+    /// # struct Order { id: u64, user_id: u64 }
+    /// # #[derive(Clone)]
+    /// # struct User { id: u64, name: String }
+    /// # impl FromRow for User {
+    /// #     fn from_row(row: &Row) -> Result<Self> { Ok(Self { id: row.get("id")?, name: row.get("name")? }) }
+    /// # }
+    /// # impl LookupRow for User {
+    /// #     type Key = u64;
+    /// #     fn key(&self) -> u64 { self.id }
+    /// # }
+    /// # impl KeyOf<User> for u64 {
+    /// #     type Key = u64;
+    /// #     fn into_key(self) -> u64 { self }
+    /// # }
+    /// # fn describe(orders: BoxedStream<Order>) -> Result<()> {
+    /// // `User` has `#[async_lookup(datasource = "users", sql = "SELECT id, name FROM users WHERE id = :id")]`.
+    /// let join = |order: Order, user: &User| format!("{} by {}", order.id, user.name);
+    /// let wide = orders.lookup(|order: &Order| order.user_id, join)?;
+    /// wide.for_each(|line| println!("{line}"));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// None today: wrong settings are collected and reported together before the job starts.
     #[track_caller]
@@ -95,6 +120,17 @@ impl<S: Step> Stream<S> {
     ///
     /// `name` is the lookup's name: its settings are in the section `lookup.NAME`. An error other than Flare's own is
     /// taken for a passing one, and the function is called again as `retry` says.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// async fn price(item: u32) -> std::io::Result<Option<f64>> {
+    ///     Ok(Some(f64::from(item) * 1.5)) // asks a service
+    /// }
+    /// let items = job.values("items", vec![1_u32, 2]);
+    /// let priced = items.lookup_with("price", |item| *item, price, |item, price: &f64| (item, *price))?;
+    /// priced.for_each(|(item, price)| println!("{item} costs {price}"));
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     ///
     /// # Errors
     /// None today: wrong settings are collected and reported together before the job starts.

@@ -22,12 +22,30 @@ pub struct Runner {
 
 impl Runner {
     /// The job that `#[flare_job]` declares under this name.
+    ///
+    /// ```no_run
+    /// # use flare_runtime::job::Runner;
+    /// let summary = Runner::declared("order-wide").config("flare.toml").run_blocking()?;
+    /// assert_eq!(summary.ending, "end of input");
+    /// # Ok::<_, flare_runtime::error::Error>(())
+    /// ```
     pub fn declared(name: &str) -> Self {
         let selection = Selection { job: Some(name.to_owned()), ..Selection::default() };
         Self { selection, subject: None }
     }
 
     /// A job that `describe` describes.
+    ///
+    /// ```
+    /// # use flare_runtime::job::{Job, Runner};
+    /// let describe = |job: &mut Job| {
+    ///     job.values("numbers", vec![1, 2]).for_each(|n| println!("{n}"));
+    ///     Ok(())
+    /// };
+    /// let summary = Runner::described("numbers", describe).run_blocking()?;
+    /// assert_eq!(summary.records_in, 2);
+    /// # Ok::<_, flare_runtime::error::Error>(())
+    /// ```
     #[track_caller]
     pub fn described(name: &str, describe: impl FnOnce(&mut Job) -> Result<()> + 'static) -> Self {
         let place = Place::here();
@@ -36,6 +54,12 @@ impl Runner {
     }
 
     /// Reads this configuration file.
+    ///
+    /// ```no_run
+    /// # use flare_runtime::job::Runner;
+    /// Runner::declared("order-wide").config("tests/flare.toml").run_blocking()?;
+    /// # Ok::<_, flare_runtime::error::Error>(())
+    /// ```
     #[must_use]
     pub fn config(mut self, file: impl Into<PathBuf>) -> Self {
         self.selection.config = Some(file.into());
@@ -43,6 +67,13 @@ impl Runner {
     }
 
     /// Reads `flare.<profile>.toml` beside the configuration file, too.
+    ///
+    /// ```no_run
+    /// # use flare_runtime::job::Runner;
+    /// // Reads `flare.toml`, and above it `flare.test.toml`.
+    /// Runner::declared("order-wide").config("flare.toml").profile("test").run_blocking()?;
+    /// # Ok::<_, flare_runtime::error::Error>(())
+    /// ```
     #[must_use]
     pub fn profile(mut self, profile: &str) -> Self {
         self.selection.profile = Some(profile.to_owned());
@@ -50,6 +81,17 @@ impl Runner {
     }
 
     /// Sets a setting by its key, above all files.
+    ///
+    /// ```
+    /// # use flare_runtime::{error::Result, job::{Job, Runner}};
+    /// # fn double(job: &mut Job) -> Result<()> {
+    /// #     job.values("numbers", vec![1, 2]).map(|n| n * 2).for_each(|_| {});
+    /// #     Ok(())
+    /// # }
+    /// let runner = Runner::described("double", double);
+    /// runner.set("job.parallelism", 2).set("dirty.budget_count", 0).run_blocking()?;
+    /// # Ok::<_, flare_runtime::error::Error>(())
+    /// ```
     #[must_use]
     pub fn set(mut self, key: &str, value: impl std::fmt::Display) -> Self {
         self.selection.settings.push(format!("{key}={value}"));
@@ -58,6 +100,18 @@ impl Runner {
 
     /// Runs the job to the end of its input.
     ///
+    /// ```
+    /// # use flare_runtime::{error::Result, job::{Job, Runner}};
+    /// # fn double(job: &mut Job) -> Result<()> {
+    /// #     job.values("numbers", vec![1, 2]).map(|n| n * 2).for_each(|_| {});
+    /// #     Ok(())
+    /// # }
+    /// # async fn run() -> Result<()> {
+    /// let summary = Runner::described("double", double).run().await?;
+    /// assert_eq!(summary.records_in, 2);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// `Config` with all problems, or what made the job fail.
     pub async fn run(self) -> Result<Summary> {
@@ -65,6 +119,19 @@ impl Runner {
     }
 
     /// Runs the job to the end of its input, or until `stop` is done: then it drains.
+    ///
+    /// ```
+    /// # use flare_runtime::{error::Result, job::{Job, Runner}};
+    /// # fn double(job: &mut Job) -> Result<()> {
+    /// #     job.values("numbers", vec![1, 2]).map(|n| n * 2).for_each(|_| {});
+    /// #     Ok(())
+    /// # }
+    /// # async fn run() -> Result<()> {
+    /// let five_seconds = tokio::time::sleep(std::time::Duration::from_secs(5));
+    /// let summary = Runner::described("double", double).run_until(five_seconds).await?;
+    /// println!("{}", summary.ending); // "end of input", or "stopped" after five seconds
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`Runner::run`].
@@ -86,6 +153,17 @@ impl Runner {
     }
 
     /// As [`Runner::run`], on a runtime of its own.
+    ///
+    /// ```
+    /// # use flare_runtime::{error::Result, job::{Job, Runner}};
+    /// # fn double(job: &mut Job) -> Result<()> {
+    /// #     job.values("numbers", vec![1, 2]).map(|n| n * 2).for_each(|_| {});
+    /// #     Ok(())
+    /// # }
+    /// let summary = Runner::described("double", double).run_blocking()?;
+    /// print!("{}", summary.text());
+    /// # Ok::<_, flare_runtime::error::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Runner::run`].

@@ -35,7 +35,8 @@ settings! {
     pub struct DirtySettings {
         /// Dirty records within the window beyond which the job fails; without it there is no such limit.
         budget_count: Option<u64>,
-        /// Part of dirty records among those read within the window, from 0 to 1, beyond which the job fails.
+        /// Part of dirty records among those read within the window, from 0 to 1, beyond which the job fails; judged
+        /// from 100 records on, and at the end of input.
         budget_ratio: Option<f64>,
         /// The window of the two.
         budget_window: Duration = "1m",

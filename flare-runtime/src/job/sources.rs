@@ -10,8 +10,8 @@ use super::builder::{Builder, Check, Handle};
 use super::declare::{Connected, ConnectorDeclaration, EventTimeOf, Generate};
 use super::stream::{BoxedStream, OpenStage};
 use crate::api::{Binding, CreateSource, Decode, Opening, Source, SourceContext, Subtask, decoder};
-use crate::config::{Layer, Literal, Place, Settings, suggestion};
-use crate::connectors::generator::{GeneratorSettings, GeneratorSource};
+use crate::config::{Layer, Literal, Place, Setting, Settings, suggestion};
+use crate::connectors::generator::{GENERATOR, GeneratorSettings, GeneratorSource};
 use crate::connectors::memory::{Nothing, Values};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operators::{Decoding, Replaying, SourceSettings, SourceSubtask, TypedParts};
@@ -28,12 +28,30 @@ type Making<T> = futures::future::BoxFuture<'static, Result<Box<dyn Source<T>>>>
 
 impl Job {
     /// Name of the job.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// assert_eq!(job.name(), "example");
+    /// # job.values("numbers", vec![1]).for_each(|_| {});
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     pub fn name(&self) -> String {
         self.handle.lock().name.clone()
     }
 
     /// The stream of the struct's connector: `#[kafka]`, `#[files]` or `#[generator]`, or whatever configuration
     /// puts in its place.
+    ///
+    /// ```
+    /// # use flare_runtime::{error::Result, job::{Job, declare::Connected}};
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Order { id: u64 }
+    /// # impl Connected for Order {}
+    /// # fn describe(job: &mut Job) -> Result<()> {
+    /// let orders = job.source::<Order>()?; // the struct has `#[kafka(topic = "orders")]`
+    /// orders.for_each(|order| println!("{}", order.id));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// When the struct has several connectors; name one by [`Job::source_named`]. Wrong settings are collected and
@@ -45,7 +63,7 @@ impl Job {
         if candidates.len() > 1 {
             let registry = Arc::clone(&self.handle.lock().registry);
             candidates.retain(|candidate| {
-                candidate.connector == "generator"
+                candidate.connector == GENERATOR
                     || registry.get(candidate.connector).is_none_or(|connector| connector.source.is_some())
             });
         }
@@ -54,6 +72,18 @@ impl Job {
     }
 
     /// As [`Job::source`], by the connector's name, for a struct with several.
+    ///
+    /// ```
+    /// # use flare_runtime::{error::Result, job::{Job, declare::Connected}};
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Order { id: u64 }
+    /// # impl Connected for Order {}
+    /// # fn describe(job: &mut Job) -> Result<()> {
+    /// // The struct has `#[kafka(topic = "orders")]` and `#[files(name = "archive", path = "orders")]`.
+    /// let (live, archive) = (job.source_named::<Order>("Order")?, job.source_named::<Order>("archive")?);
+    /// live.union(archive).for_each(|order| println!("{}", order.id));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// When the struct has no connector of that name.
@@ -68,6 +98,12 @@ impl Job {
     }
 
     /// A stream of these records, for tests and small inputs.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// job.values("numbers", vec![1, 2, 3]).for_each(|n| println!("{n}"));
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     #[track_caller]
     pub fn values<T: Clone + Send + Sync + 'static>(&mut self, name: &str, values: Vec<T>) -> BoxedStream<T> {
         let values = Arc::new(values);
@@ -79,6 +115,21 @@ impl Job {
     }
 
     /// A stream of a source of the user's own; `make` makes it for each subtask.
+    ///
+    /// ```
+    /// # use flare_runtime::{api::{Intake, Progress, Source}, error::Result};
+    /// # struct Sensor;
+    /// # impl Sensor { async fn connect(_: usize) -> Result<Self> { Ok(Self) } }
+    /// # #[async_trait::async_trait]
+    /// # impl Source<f64> for Sensor {
+    /// #     async fn read(&mut self, _: &mut Intake<f64>) -> Result<Progress> { Ok(Progress::End) }
+    /// # }
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// // `Sensor` implements `flare::source::Source<f64>`; each subtask has its own.
+    /// let readings = job.source_with("sensors", |cx| Sensor::connect(cx.index));
+    /// readings.for_each(|celsius| println!("{celsius}"));
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     #[track_caller]
     pub fn source_with<T, R, F, M>(&mut self, name: &str, make: F) -> BoxedStream<T>
     where
@@ -178,40 +229,20 @@ fn open<T: DeserializeOwned + Send + 'static>(
 ) -> Option<Opened<T>> {
     let registry = Arc::clone(&builder.registry);
     let own = registry.get(declaration.connector).and_then(|connector| connector.source.as_ref());
-    let own = own.map_or(GeneratorSettings::ALL, |source| source.settings());
-    let allowed = |name: &str| SourceSettings::ALL.iter().chain(own).any(|setting| setting.name == name);
-    let attribute = Some(attribute(declaration, allowed));
-    let Builder { config, problems, .. } = &mut *builder;
-    let mut section = config.section(path, attribute.clone());
+    let attribute = Some(source_attribute(declaration, own.map_or(&[], |source| source.settings())));
+    let mut section = builder.config.section(path, attribute.clone());
     let (connector, _) = section.choose_connector(SourceSettings::ALL)?;
-    let settings = SourceSettings::read(&mut section, problems);
-    let event_time = declaration
-        .event_time
-        .map(|erased| *erased().downcast::<EventTimeOf<T>>().expect("the macro emits the struct's own type"));
-    if connector == "generator" {
-        let own = GeneratorSettings::read(&mut section, problems);
-        section.finish(problems);
-        let Some(generate) = declaration.generate else {
-            let message = format!("`{}` has no generator", declaration.type_name);
-            let remedy = "write `#[generator(with = …)]` on the struct, or choose another connector";
-            problems.add("no-generator", path, message, remedy);
-            return None;
-        };
-        let generate = *generate().downcast::<Generate<T>>().expect("the macro emits the struct's own type");
-        let own = own?;
-        let detail = own.describe();
-        let make: MakeSource<T> = Arc::new(move |cx| {
-            let source = GeneratorSource::new(generate, &own, cx.index, cx.parallelism);
-            Box::pin(async move { Ok(Box::new(source) as Box<dyn Source<T>>) })
-        });
-        return Some(Opened { detail, replayable: false, make, settings: settings?, event_time });
+    if connector == GENERATOR {
+        return open_generator(builder, declaration, path);
     }
+    let settings = SourceSettings::read(&mut section, &mut builder.problems);
     let found = registry.get(&connector).and_then(|known| known.source.as_ref());
     let Some(source) = found else {
         no_connector(builder, path, &connector, "source");
         return None;
     };
-    let binding = Binding { section: path.to_owned(), attribute, schema: declaration.schema };
+    let schema = declaration.schema;
+    let binding = Binding { section: path.to_owned(), attribute, schema };
     let replayable = source.capability().replayable;
     let source = source.open(&mut builder.opening(&binding, SourceSettings::ALL));
     let source: Arc<dyn CreateSource> = Arc::from(source?);
@@ -220,9 +251,9 @@ fn open<T: DeserializeOwned + Send + 'static>(
     let (detail, format) = (source.describe(), settings.format);
     let make: MakeSource<T> = Arc::new(move |cx| {
         let source = Arc::clone(&source);
-        Box::pin(async move { decoding(&*source, decoder(format), cx).await })
+        Box::pin(async move { decoding(&*source, decoder(format, schema), cx).await })
     });
-    Some(Opened { detail, replayable, make, settings, event_time })
+    Some(Opened { detail, replayable, make, settings, event_time: event_time(declaration) })
 }
 
 /// The typed reader of one subtask, in a replay as well.
@@ -241,12 +272,53 @@ async fn decoding<T: Send + 'static>(
     Ok(Box::new(Replaying::new(reader, decode, cx, replay)))
 }
 
+/// As [`open`], where configuration or the attribute chose a generator. The function may be that of another attribute
+/// of the struct, whose arguments then count, too.
+fn open_generator<T: Send + 'static>(
+    builder: &mut Builder,
+    declaration: &'static ConnectorDeclaration,
+    path: &str,
+) -> Option<Opened<T>> {
+    let of_struct = builder.declared.connectors_of((declaration.type_id)());
+    let mut candidates = std::iter::once(declaration).chain(of_struct);
+    let found = candidates.find_map(|candidate| Some((candidate, candidate.generate?)));
+    let Some((generator, generate)) = found else {
+        let message = format!("`{}` has no generator", declaration.type_name);
+        let remedy = "write `#[generator(with = …)]` on the struct, or choose another connector";
+        builder.problems.add("no-generator", path, message, remedy);
+        return None;
+    };
+    let generate = *generate().downcast::<Generate<T>>().expect("the macro emits the struct's own type");
+    let Builder { config, problems, .. } = builder;
+    let attribute = source_attribute(generator, GeneratorSettings::ALL);
+    let mut section = config.section(path, Some(attribute));
+    section.choose_connector(SourceSettings::ALL);
+    let settings = SourceSettings::read(&mut section, problems);
+    let own = GeneratorSettings::read(&mut section, problems);
+    section.finish(problems);
+    let own = own?;
+    let detail = own.describe();
+    let make: MakeSource<T> = Arc::new(move |cx| {
+        let source = GeneratorSource::new(generate, &own, cx.index, cx.parallelism);
+        Box::pin(async move { Ok(Box::new(source) as Box<dyn Source<T>>) })
+    });
+    let event_time = event_time(generator).or_else(|| event_time(declaration));
+    Some(Opened { detail, replayable: false, make, settings: settings?, event_time })
+}
+
+/// The attribute's arguments that a source reads, beside the `own` settings of its connector.
+fn source_attribute(declaration: &ConnectorDeclaration, own: &[Setting]) -> Layer {
+    let all = || SourceSettings::ALL.iter().chain(own);
+    attribute(declaration, |name| all().any(|setting| setting.name == name))
+}
+
+fn event_time<T: 'static>(declaration: &ConnectorDeclaration) -> Option<EventTimeOf<T>> {
+    let erased = declaration.event_time?;
+    Some(*erased().downcast::<EventTimeOf<T>>().expect("the macro emits the struct's own type"))
+}
+
 impl Builder {
-    pub(super) fn opening<'a>(
-        &'a mut self,
-        binding: &'a Binding,
-        common: &'static [crate::config::Setting],
-    ) -> Opening<'a> {
+    pub(super) fn opening<'a>(&'a mut self, binding: &'a Binding, common: &'static [Setting]) -> Opening<'a> {
         let Self { name, config, resources, problems, .. } = self;
         Opening { binding, job: name, config, resources, problems, common }
     }

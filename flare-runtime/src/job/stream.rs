@@ -1,6 +1,7 @@
 //! Typed streams: the operators of a job.
 
 use std::any::{Any, TypeId};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -81,6 +82,13 @@ impl<T: Send + 'static> BoxedStream<T> {
 
 impl<S: Step> Stream<S> {
     /// One record to one record.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// let numbers = job.values("numbers", vec![1, 2, 3]);
+    /// numbers.map(|n| n * 2).for_each(|n| println!("{n}")); // 2, 4, 6
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     #[track_caller]
     pub fn map<U, F>(self, function: F) -> Stream<Map<S, F>>
     where
@@ -94,6 +102,14 @@ impl<S: Step> Stream<S> {
     ///
     /// The function borrows the record, so that a record that fails is still whole when it is turned aside. Any error
     /// type will do.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// let texts = job.values("texts", vec!["1".to_owned(), "one".to_owned()]);
+    /// let numbers = texts.try_map(|text| text.parse::<u32>()); // "one" goes to the dirty-data output
+    /// numbers.for_each(|n| println!("{n}")); // 1
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     #[track_caller]
     pub fn try_map<U, X, F>(self, function: F) -> Stream<TryMap<S, F>>
     where
@@ -106,6 +122,13 @@ impl<S: Step> Stream<S> {
     }
 
     /// Keeps the records for which `function` is true.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// let numbers = job.values("numbers", vec![1, 2, 3]);
+    /// numbers.filter(|n| n % 2 == 1).for_each(|n| println!("{n}")); // 1, 3
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     #[track_caller]
     pub fn filter<F>(self, function: F) -> Stream<Filter<S, F>>
     where
@@ -115,6 +138,13 @@ impl<S: Step> Stream<S> {
     }
 
     /// One record to any number of records.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// let numbers = job.values("numbers", vec![1, 2]);
+    /// numbers.flat_map(|n| [n, n * 10]).for_each(|n| println!("{n}")); // 1, 10, 2, 20
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     #[track_caller]
     pub fn flat_map<I, F>(self, function: F) -> Stream<FlatMap<S, F>>
     where
@@ -126,6 +156,13 @@ impl<S: Step> Stream<S> {
     }
 
     /// Looks at each record.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// let numbers = job.values("numbers", vec![1, 2]);
+    /// numbers.inspect(|n| println!("read {n}")).map(|n| n * 2).for_each(|n| println!("made {n}"));
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     #[track_caller]
     pub fn inspect<F>(self, function: F) -> Stream<Inspect<S, F>>
     where
@@ -156,6 +193,14 @@ impl<S: Step> Stream<S> {
     }
 
     /// Gives the last operator a stable id, by which state is restored and configuration finds it.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// let numbers = job.values("numbers", vec![1, 2]);
+    /// let doubled = numbers.map(|n| n * 2).id("double"); // without it: `map-1`
+    /// doubled.for_each(|n| println!("{n}"));
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     #[track_caller]
     pub fn id(mut self, id: &str) -> Self {
         match self.last_mut() {
@@ -170,6 +215,13 @@ impl<S: Step> Stream<S> {
     }
 
     /// Gives the last operator a name for reports.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// let numbers = job.values("numbers", vec![1, 2]);
+    /// numbers.map(|n| n * 2).name("twice as much").for_each(|n| println!("{n}"));
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     #[track_caller]
     pub fn name(mut self, name: &str) -> Self {
         match self.last_mut() {
@@ -187,6 +239,13 @@ impl<S: Step> Stream<S> {
     }
 
     /// Sets the number of subtasks of the stage that the last operator belongs to.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// let numbers = job.values("numbers", vec![1, 2, 3]).rebalance();
+    /// numbers.map(|n| n * 2).parallelism(4).for_each(|n| println!("{n}")); // in any order
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     pub fn parallelism(mut self, subtasks: usize) -> Self {
         match &mut self.head {
             Head::Stage(stage) => stage.info.parallelism = Some(subtasks),
@@ -204,12 +263,27 @@ impl<S: Step> Stream<S> {
     }
 
     /// Hides the operators: ends the stage here, so that the type can be named.
+    ///
+    /// ```
+    /// # use flare_runtime::job::BoxedStream;
+    /// fn large(numbers: BoxedStream<u64>) -> BoxedStream<u64> {
+    ///     numbers.filter(|n| *n > 1000).boxed()
+    /// }
+    /// ```
     #[track_caller]
     pub fn boxed(self) -> BoxedStream<S::Out> {
         self.rewire("boxed", |_| {})
     }
 
     /// Spreads the records evenly over the next stage's subtasks.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// let lines = job.values("lines", vec!["1".to_owned(), "2".to_owned()]); // one subtask
+    /// let parsed = lines.rebalance().map(|line| line.len()).parallelism(2);
+    /// parsed.for_each(|length| println!("{length}"));
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     #[track_caller]
     pub fn rebalance(self) -> BoxedStream<S::Out>
     where
@@ -219,6 +293,13 @@ impl<S: Step> Stream<S> {
     }
 
     /// Sends every record to all of the next stage's subtasks.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// let rules = job.values("rules", vec![1, 2]).broadcast();
+    /// rules.map(|rule| rule).parallelism(2).for_each(|rule| println!("{rule}")); // each of them twice
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     #[track_caller]
     pub fn broadcast(self) -> BoxedStream<S::Out>
     where
@@ -243,6 +324,13 @@ impl<S: Step> Stream<S> {
     }
 
     /// Merges two streams; the order between them is not defined.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// let (old, new) = (job.values("old", vec![1]), job.values("new", vec![2]));
+    /// old.union(new).for_each(|n| println!("{n}"));
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     #[track_caller]
     pub fn union<O>(self, other: Stream<O>) -> BoxedStream<S::Out>
     where
@@ -257,6 +345,14 @@ impl<S: Step> Stream<S> {
     }
 
     /// Lets several readers read the stream; each gets every record.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// let numbers = job.values("numbers", vec![1, 2]).shared();
+    /// numbers.stream().for_each(|n| println!("one {n}"));
+    /// numbers.stream().map(|n| n * 2).for_each(|n| println!("two {n}"));
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     #[track_caller]
     pub fn shared(self) -> Shared<S::Out>
     where
@@ -271,6 +367,16 @@ impl<S: Step> Stream<S> {
 
     /// Parts the stream in two: what `function` calls [`Routed::Main`] goes on, what it calls [`Routed::Side`]
     /// becomes the side output `name`, of a type of its own.
+    ///
+    /// ```
+    /// # use flare_runtime::operators::Routed;
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// let route = |n| if n < 0 { Routed::Side(format!("{n} is negative")) } else { Routed::Main(n) };
+    /// let (numbers, complaints) = job.values("all", vec![1, -2]).side_output("negative", route);
+    /// numbers.for_each(|n| println!("{n}"));
+    /// complaints.for_each(|text| eprintln!("{text}"));
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     #[track_caller]
     pub fn side_output<M, Side, F>(self, name: &str, function: F) -> (BoxedStream<M>, BoxedStream<Side>)
     where
@@ -293,6 +399,12 @@ impl<S: Step> Stream<S> {
     }
 
     /// Ends the stream in a function that is called with every record.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// job.values("numbers", vec![1, 2]).for_each(|n| println!("{n}"));
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     #[track_caller]
     pub fn for_each<F>(self, function: F)
     where
@@ -365,12 +477,13 @@ impl<S: Step> Stream<S> {
             }
         };
         builder.configure(&mut stage.info);
+        let row: Arc<[OperatorId]> = fused.iter().map(|operator| operator.id.clone()).collect();
         let shown = fused.into_iter().filter(|operator| operator.id != stage.info.head.id);
         stage.info.fused.extend(shown);
         let mut head = stage.build;
         let whole = move |wiring: &mut Wiring| {
             let consumer = build(wiring);
-            let downstream = Downstream::new(consumer, wiring.context(), wiring.latency);
+            let downstream = Downstream::new(consumer, wiring.context(Arc::clone(&row)), wiring.latency);
             head(wiring, downstream)
         };
         let node = StageNode { info: stage.info, build: Box::new(whole) };
@@ -398,6 +511,14 @@ pub struct Shared<T> {
 
 impl<T: Send + 'static> Shared<T> {
     /// The stream for one more reader.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// let numbers = job.values("numbers", vec![1, 2]).shared();
+    /// let doubled = numbers.stream().map(|n| n * 2);
+    /// numbers.stream().union(doubled).for_each(|n| println!("{n}")); // 1, 2, 2, 4 in any order
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     pub fn stream(&self) -> BoxedStream<T> {
         self.job.lock().close_end(self.end);
         BoxedStream::from_ports(self.job.clone(), self.ports.clone(), self.last.clone(), self.behind_dirty)

@@ -1,22 +1,11 @@
 //! The pass of a batch through a stage's fused operators to its outputs.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use async_trait::async_trait;
 
 use super::Step;
 use crate::api::{Consumer, StageContext};
-use crate::error::{ErrorKind, Result};
-use crate::model::{Batch, Control, Meta, panic_error};
-
-/// Runs `work`; a panic in it becomes an error that names the record and the place.
-pub(crate) fn guard<R>(cx: &mut StageContext, work: impl FnOnce(&mut StageContext) -> R) -> Result<R> {
-    let result = catch_unwind(AssertUnwindSafe(|| work(cx)));
-    result.map_err(|panic| {
-        let error = panic_error(ErrorKind::User, "user code panicked", &*panic).with("operator", &cx.subtask);
-        if cx.current == Meta::NONE { error } else { error.with("record", cx.origin(cx.current)) }
-    })
-}
+use crate::error::Result;
+use crate::model::{Batch, Control, Meta};
 
 macro_rules! pass_on {
     ($($field:ident),+) => {
@@ -57,7 +46,7 @@ impl<S: Step> Consumer<S::In> for Pass<S> {
     fn batch(&mut self, batch: Batch<S::In>, cx: &mut StageContext) -> Result<()> {
         let mut out = Batch::with_capacity(batch.len());
         let step = &mut self.step;
-        guard(cx, |cx| {
+        cx.guard(|cx| {
             if batch.metas.is_empty() {
                 cx.current = Meta::NONE;
                 for item in batch.items {
@@ -100,16 +89,20 @@ impl<S, F> ForEach<S, F> {
 impl<S: Step, F: FnMut(S::Out) + Send> Consumer<S::In> for ForEach<S, F> {
     fn batch(&mut self, batch: Batch<S::In>, cx: &mut StageContext) -> Result<()> {
         let Self { step, function } = self;
-        guard(cx, |cx| {
+        cx.guard(|cx| {
             if batch.metas.is_empty() {
                 cx.current = Meta::NONE;
                 for item in batch.items {
-                    step.run(item, cx, &mut |item, _| function(item));
+                    step.run(item, cx, &mut |item, cx| {
+                        cx.blame(S::LENGTH, || function(item));
+                    });
                 }
             } else {
                 for (item, meta) in batch.items.into_iter().zip(batch.metas) {
                     cx.current = meta;
-                    step.run(item, cx, &mut |item, _| function(item));
+                    step.run(item, cx, &mut |item, cx| {
+                        cx.blame(S::LENGTH, || function(item));
+                    });
                 }
             }
         })
@@ -169,10 +162,10 @@ where
     fn batch(&mut self, batch: Batch<S::In>, cx: &mut StageContext) -> Result<()> {
         let (mut main, mut side) = (Batch::default(), Batch::default());
         let Self { step, function, .. } = self;
-        guard(cx, |cx| {
+        cx.guard(|cx| {
             for (item, meta) in batch.into_records() {
                 cx.current = meta;
-                step.run(item, cx, &mut |item, _| match function(item) {
+                step.run(item, cx, &mut |item, cx| match cx.blame(S::LENGTH, || function(item)) {
                     Routed::Main(item) => main.push(item, meta),
                     Routed::Side(item) => side.push(item, meta),
                 });

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::api::{Counter, Downstream, HostLink, InputPort, Subtask};
+use crate::api::{Counter, Downstream, HostLink, InputPort, Subtask, until};
 use crate::error::Result;
 use crate::model::{Control, Message};
 
@@ -60,13 +60,5 @@ impl<T: Send + 'static> Subtask for Relay<T> {
                 return Ok(());
             }
         }
-    }
-}
-
-/// Sleeps until `at`; for ever without one. Cancel safe.
-pub(crate) async fn until(at: Option<tokio::time::Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -6,10 +6,9 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::relay::until;
 use super::source::{OnError, turn_aside};
 use crate::api::{
-    Counter, DirtyStage, Downstream, Encode, Format, HostLink, InputPort, Sink, SinkBatch, Subtask,
+    Counter, DirtyStage, Downstream, Encode, Format, HostLink, InputPort, Sink, SinkBatch, Subtask, until,
 };
 use crate::config::settings;
 use crate::error::Result;
@@ -123,15 +122,16 @@ impl<T: Send + 'static, B: SinkBatch + 'static> Writer<T, B> {
     }
 }
 
-#[async_trait]
-impl<T: Send + 'static, B: SinkBatch + 'static> Subtask for SinkSubtask<T, B> {
-    async fn run(self: Box<Self>, link: HostLink) -> Result<()> {
-        let Self { mut input, make, encode, buffer, batch, settings, downstream, raw } = *self;
+impl<T, B> SinkSubtask<T, B> {
+    /// Makes the sink; what is left is the input.
+    async fn open(self) -> Result<(InputPort<T>, Writer<T, B>)> {
+        let Self { input, make, encode, buffer, batch, settings, downstream, raw } = self;
         let cx = &downstream.cx;
         let counter = |name| cx.metrics().counter(&cx.subtask.operator.0, name);
         let (records_in, records_out) = (counter("records_in"), counter("records_out"));
         let sink = make.await?;
-        let mut writer = Writer {
+        let (due, owed) = (None, 0);
+        let writer = Writer {
             sink,
             encode,
             buffer,
@@ -139,11 +139,19 @@ impl<T: Send + 'static, B: SinkBatch + 'static> Subtask for SinkSubtask<T, B> {
             settings,
             downstream,
             raw,
-            due: None,
+            due,
             records_in,
             records_out,
-            owed: 0,
+            owed,
         };
+        Ok((input, writer))
+    }
+}
+
+#[async_trait]
+impl<T: Send + 'static, B: SinkBatch + 'static> Subtask for SinkSubtask<T, B> {
+    async fn run(self: Box<Self>, link: HostLink) -> Result<()> {
+        let (mut input, mut writer) = self.open().await?;
         loop {
             let message = tokio::select! {
                 biased;

@@ -7,10 +7,9 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::relay::until;
 use crate::api::{
     ByteSource, Command, Counter, Decode, DirtyStage, Downstream, Format, HostLink, Intake, Payloads,
-    Positions, Progress, Source, Subtask,
+    Positions, Progress, Source, Subtask, until,
 };
 use crate::config::{choices, settings};
 use crate::error::{Error, ErrorKind, Result};

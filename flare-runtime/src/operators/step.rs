@@ -14,6 +14,8 @@ pub trait Step: Clone + Send + 'static {
     type In: Send + 'static;
     /// What comes out.
     type Out: Send + 'static;
+    /// Number of operators in the row; an operator's place in it is the length of the row before it.
+    const LENGTH: usize;
 
     /// Processes one record; `emit` is called once for every record that comes out.
     fn run<E: FnMut(Self::Out, &mut StageContext)>(
@@ -42,6 +44,7 @@ impl<T> Clone for Identity<T> {
 impl<T: Send + 'static> Step for Identity<T> {
     type In = T;
     type Out = T;
+    const LENGTH: usize = 0;
 
     #[inline(always)]
     fn run<E: FnMut(T, &mut StageContext)>(&mut self, item: T, cx: &mut StageContext, emit: &mut E) {
@@ -79,11 +82,15 @@ where
 {
     type In = S::In;
     type Out = U;
+    const LENGTH: usize = S::LENGTH + 1;
 
     #[inline(always)]
     fn run<E: FnMut(U, &mut StageContext)>(&mut self, item: S::In, cx: &mut StageContext, emit: &mut E) {
         let function = &mut self.function;
-        self.before.run(item, cx, &mut |item, cx| emit(function(item), cx));
+        self.before.run(item, cx, &mut |item, cx| {
+            let item = cx.blame(S::LENGTH, || function(item));
+            emit(item, cx);
+        });
     }
 }
 
@@ -99,12 +106,13 @@ where
 {
     type In = S::In;
     type Out = S::Out;
+    const LENGTH: usize = S::LENGTH + 1;
 
     #[inline(always)]
     fn run<E: FnMut(S::Out, &mut StageContext)>(&mut self, item: S::In, cx: &mut StageContext, emit: &mut E) {
         let function = &mut self.function;
         self.before.run(item, cx, &mut |item, cx| {
-            if function(&item) {
+            if cx.blame(S::LENGTH, || function(&item)) {
                 emit(item, cx);
             }
         });
@@ -123,12 +131,13 @@ where
 {
     type In = S::In;
     type Out = S::Out;
+    const LENGTH: usize = S::LENGTH + 1;
 
     #[inline(always)]
     fn run<E: FnMut(S::Out, &mut StageContext)>(&mut self, item: S::In, cx: &mut StageContext, emit: &mut E) {
         let function = &mut self.function;
         self.before.run(item, cx, &mut |item, cx| {
-            function(&item);
+            cx.blame(S::LENGTH, || function(&item));
             emit(item, cx);
         });
     }
@@ -148,6 +157,7 @@ where
 {
     type In = S::In;
     type Out = I::Item;
+    const LENGTH: usize = S::LENGTH + 1;
 
     #[inline(always)]
     fn run<E: FnMut(I::Item, &mut StageContext)>(
@@ -158,7 +168,8 @@ where
     ) {
         let function = &mut self.function;
         self.before.run(item, cx, &mut |item, cx| {
-            for item in function(item) {
+            let mut items = cx.blame(S::LENGTH, || function(item).into_iter());
+            while let Some(item) = cx.blame(S::LENGTH, || items.next()) {
                 emit(item, cx);
             }
         });
@@ -180,23 +191,24 @@ where
 {
     type In = S::In;
     type Out = U;
+    const LENGTH: usize = S::LENGTH + 1;
 
     #[inline(always)]
     fn run<E: FnMut(U, &mut StageContext)>(&mut self, item: S::In, cx: &mut StageContext, emit: &mut E) {
         let function = &mut self.function;
-        self.before.run(item, cx, &mut |item, cx| match function(&item) {
+        self.before.run(item, cx, &mut |item, cx| match cx.blame(S::LENGTH, || function(&item)) {
             Ok(item) => emit(item, cx),
-            Err(error) => reject(&item, error.into(), cx),
+            Err(error) => reject(&item, error.into(), S::LENGTH, cx),
         });
     }
 }
 
 #[cold]
-fn reject<T: Serialize>(item: &T, error: BoxError, cx: &mut StageContext) {
+fn reject<T: Serialize>(item: &T, error: BoxError, place: usize, cx: &mut StageContext) {
     let raw = serde_json::to_vec(item).unwrap_or_default();
     let error = match error.downcast::<Error>() {
         Ok(error) => *error,
         Err(error) => Error::bad_record("the record cannot be converted").caused_by(error),
     };
-    cx.reject(raw, error);
+    cx.reject(place, raw, error);
 }

@@ -149,12 +149,12 @@ impl Wiring {
         Output::new(typed.collect(), self.batch, duplicate)
     }
 
-    /// What the subtask's operators share.
+    /// What the subtask's operators share; `fused` are those behind the stage's head, in order.
     ///
     /// # Panics
     /// When called twice.
-    pub fn context(&mut self) -> StageContext {
-        StageContext::new(self.subtask.clone(), self.dirty.take().expect("one context a subtask"))
+    pub fn context(&mut self, fused: Arc<[OperatorId]>) -> StageContext {
+        StageContext::new(self.subtask.clone(), fused, self.dirty.take().expect("one context a subtask"))
     }
 }
 

@@ -47,6 +47,27 @@ fn lands_with_cause_and_place_by_configuration_alone() {
 }
 
 #[test]
+fn names_the_operator_that_refused_it() {
+    let folder = Folder::new();
+    let describe = |job: &mut Job, out: Collected<String>| {
+        job.dirty()?.map(|record| record.operator).for_each(out.collector());
+        let small = |n: &i64| if *n < 3 { Ok(*n) } else { Err("too large") };
+        let odd = |n: &i64| if n % 2 == 1 { Ok(*n) } else { Err("even") };
+        let numbers = job.source::<Number>()?.map(|number| number.n).try_map(small).id("small").map(|n| n);
+        numbers.boxed().filter(|_| true).try_map(odd).for_each(|_| {});
+        Ok(())
+    };
+    folder.write("numbers.jsonl", INPUT);
+    let config = folder.write("flare.toml", "");
+    let (summary, out) = check(describe, |runner| runner.config(config)).unwrap();
+    assert_eq!(out.sorted(), ["small", "source.Number", "try_map-2"]);
+    let causes: Vec<_> = summary.dirty.keys().collect();
+    let expected =
+        ["small convert bad_record", "source.Number parse bad_record", "try_map-2 convert bad_record"];
+    assert_eq!(causes, expected);
+}
+
+#[test]
 fn can_be_routed_in_code() {
     let folder = Folder::new();
     let describe = |job: &mut Job, out: Collected<String>| {
@@ -68,6 +89,33 @@ fn fails_the_job_when_the_budget_is_spent() {
     let error = error.map(|_| ()).unwrap_err();
     assert_eq!(error.kind(), flare::ErrorKind::DirtyBudget);
     assert!(error.report().contains("dirty.budget_count"), "{}", error.report());
+    assert_eq!((error.context("dirty"), error.context("read")), (Some("2"), None));
+}
+
+#[test]
+fn fails_the_job_behind_its_own_output() {
+    let folder = Folder::new();
+    let describe = |job: &mut Job, _: Collected<()>| {
+        job.dirty()?.try_map(|_| Err::<(), _>("no way out")).for_each(|()| {});
+        job.source::<Number>()?.for_each(|_| {});
+        Ok(())
+    };
+    folder.write("numbers.jsonl", INPUT);
+    let config = folder.write("flare.toml", "");
+    let error = check(describe, |runner| runner.config(config)).map(|_| ()).unwrap_err();
+    assert_eq!(error.context("operator"), Some("try_map-1"));
+    assert!(error.report().contains("no way out"), "{}", error.report());
+}
+
+#[test]
+fn fails_a_short_job_by_its_ratio_at_the_end() {
+    let folder = Folder::new();
+    let ratio =
+        |allowed| check(positive, |runner| configured(&folder, runner).set("dirty.budget_ratio", allowed));
+    ratio(0.5).unwrap();
+    let error = ratio(0.4).map(|_| ()).unwrap_err();
+    assert_eq!((error.kind(), error.context("read")), (flare::ErrorKind::DirtyBudget, Some("4")));
+    assert_eq!(folder.lines("dirty.jsonl").len(), 4, "what was turned aside is kept");
 }
 
 #[test]

@@ -85,11 +85,36 @@ fn keeps_the_order_of_a_single_lane() {
 #[test]
 fn reports_a_panic_with_its_place_and_goes_on_living() {
     let describe = |job: &mut Job, out: Collected<u32>| {
-        numbers(job).map(|n| if n == 77 { panic!("seventy-seven") } else { n }).for_each(out.collector());
+        let numbers = numbers(job).filter(|_| true);
+        numbers.map(|n| if n == 77 { panic!("seventy-seven") } else { n }).for_each(out.collector());
         Ok(())
     };
-    let error = check(describe, |runner| runner).map(|_| ()).unwrap_err().report();
-    assert!(error.contains("seventy-seven"), "{error}");
-    assert!(error.contains("operators.rs:"), "{error}");
-    assert!(error.contains("source.numbers"), "{error}");
+    let error = check(describe, |runner| runner).map(|_| ()).unwrap_err();
+    assert_eq!(error.context("operator"), Some("map-1"));
+    assert_eq!(error.context("subtask"), Some("source.numbers[0]"));
+    assert_eq!(error.context("panic"), Some("seventy-seven"));
+    assert!(error.context("at").unwrap().contains("operators.rs:"), "{}", error.report());
+}
+
+#[test]
+fn blames_a_panic_on_the_operator_whose_function_it_was() {
+    let blamed = |describe: fn(BoxedStream<u32>)| {
+        let describe = move |job: &mut Job, _: Collected<u32>| {
+            describe(numbers(job));
+            Ok(())
+        };
+        let error = check(describe, |runner| runner).map(|_| ()).unwrap_err();
+        error.context("operator").unwrap().to_owned()
+    };
+    fn fails<T>(_: T) -> u32 {
+        panic!("here")
+    }
+    assert_eq!(blamed(|numbers| numbers.map(|n| n).filter(|n| fails(n) == 0).for_each(|_| {})), "filter-1");
+    assert_eq!(blamed(|numbers| numbers.flat_map(|n| [n].map(fails)).for_each(|_| {})), "flat_map-1");
+    assert_eq!(
+        blamed(|numbers| numbers.flat_map(|n| [n].into_iter().map(fails)).for_each(|_| {})),
+        "flat_map-1"
+    );
+    assert_eq!(blamed(|numbers| numbers.inspect(|n| _ = fails(n)).id("look").for_each(|_| {})), "look");
+    assert_eq!(blamed(|numbers| numbers.map(|n| n).for_each(|n| _ = fails(n))), "for_each-1");
 }

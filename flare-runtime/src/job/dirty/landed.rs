@@ -155,7 +155,7 @@ struct Taken<'a> {
 
 impl<'a> Taken<'a> {
     fn new(filter: &'a Filter) -> Self {
-        Self { filter, decode: decoder(Format::Json), records: Vec::new(), unreadable: 0, fresh: 0 }
+        Self { filter, decode: decoder(Format::Json, SCHEMA), records: Vec::new(), unreadable: 0, fresh: 0 }
     }
 
     fn take(&mut self, record: Result<DirtyRecord>) {

@@ -13,7 +13,7 @@ use super::settings::DirtySettings;
 use super::sinks::{open_sink, stage, with_groups};
 use super::sources::Job;
 use super::stream::{BoxedStream, OpenStage};
-use crate::api::{ByteBatch, Encode, RowBatch, SinkFactory, Subtask, encoder};
+use crate::api::{Binding, ByteBatch, Encode, Format, RowBatch, SinkFactory, Subtask, encoder};
 use crate::config::{Layer, Literal, Place, Problems, Setting, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::DirtyRecord;
@@ -39,6 +39,14 @@ impl Job {
     /// the configuration names, by default the log.
     ///
     /// What fails behind this stream cannot be turned aside again: it fails the job.
+    ///
+    /// ```
+    /// # flare_runtime::job::Runner::described("example", |job| {
+    /// job.dirty()?.for_each(|record| eprintln!("{}: {}", record.operator, record.causes.join(": ")));
+    /// let texts = job.values("texts", vec!["1".to_owned(), "one".to_owned()]);
+    /// texts.try_map(|text| text.parse::<u32>()).for_each(|n| println!("{n}"));
+    /// # Ok(()) }).run_blocking().unwrap();
+    /// ```
     ///
     /// # Errors
     /// When it is called twice; use [`Stream::shared`](super::Stream::shared) for several readers.
@@ -75,7 +83,7 @@ const CONFIGURATION: Place = Place { file: "configuration", line: 0 };
 
 /// Where dirty records go when nothing is configured.
 fn default_sink() -> Layer {
-    Layer::attribute(CONFIGURATION, &[("connector", Literal::Text("log"))])
+    Layer::attribute(CONFIGURATION, &[("connector", Literal::Text("log")), ("level", Literal::Text("warn"))])
 }
 
 fn info(head: OperatorInfo, detail: String) -> StageInfo {
@@ -97,7 +105,8 @@ pub(super) fn add_sink(builder: &mut Builder) {
         }
         return;
     }
-    let opened = open_sink(builder, SECTION, Some(default_sink()), SCHEMA, COMMON);
+    let binding = Binding { section: SECTION.to_owned(), attribute: Some(default_sink()), schema: SCHEMA };
+    let opened = open_sink(builder, &binding, COMMON, 1);
     let head = builder.named(SECTION, Role::Sink, CONFIGURATION);
     let detail = opened.as_ref().map(|opened| opened.factory.describe()).unwrap_or_default();
     let metrics = builder.metrics.clone();
@@ -105,6 +114,7 @@ pub(super) fn add_sink(builder: &mut Builder) {
         None => Box::new(|_| unreachable!("a job with problems is not started")),
         Some((SinkFactory::Bytes(factory), opened)) => {
             let format = opened.format();
+            refuse_csv(format, &mut builder.problems);
             let encode =
                 move || -> Box<dyn Encode<DirtyRecord, ByteBatch>> { Box::new(encoder(format, None)) };
             stage(opened, factory, metrics, encode, ByteBatch::default)
@@ -116,4 +126,12 @@ pub(super) fn add_sink(builder: &mut Builder) {
     };
     let stage = builder.graph.add_stage::<DirtyRecord>(StageNode { info: info(head, detail), build }, &[]);
     builder.graph.dirty_stage = Some(stage);
+}
+
+/// Notes that dirty records cannot be written as CSV.
+fn refuse_csv(format: Format, problems: &mut Problems) {
+    if format == Format::Csv {
+        let message = "a dirty record cannot be written as CSV: its causes are a list";
+        problems.add("bad-value", format!("{SECTION}.format"), message, "write `format = \"json\"`");
+    }
 }
