@@ -2,6 +2,7 @@
 
 mod backoff;
 mod budget;
+mod clock;
 mod connector;
 mod csv_line;
 mod encoded;
@@ -18,6 +19,7 @@ mod stage;
 
 pub use backoff::Backoff;
 pub use budget::DirtyBudget;
+pub use clock::Clock;
 pub use connector::{
     Binding, Capability, Connector, LookupConnector, Opening, Registry, SinkConnector, SourceConnector,
 };
@@ -26,7 +28,7 @@ pub use format::{Decode, Encode, Format, KeyEncoder, RowEncoder, decoder, encode
 pub use host::{Command, HostLink, Report, Snapshot};
 pub use lookup::{Fetched, Lookup, RowLookup};
 pub use metrics::{Counter, Figure, Gauge, Histogram, Metrics, Percentiles};
-pub use port::{Edge, InputPort, Output};
+pub use port::{Edge, InputPort, Output, Partition};
 pub use replay::{Offsets, Replay, Replayed};
 pub use resources::Resources;
 pub use sink::{CreateSink, ReadBack, ReadRows, Sink, SinkContext, SinkFactory};

@@ -1,6 +1,7 @@
 //! Ports: where a subtask's batches and control messages come in and go out.
 
 use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
@@ -162,8 +163,13 @@ impl<T> InputPort<T> {
     }
 }
 
+/// Says which downstream subtask each record belongs to.
+pub trait Partition<T>: Send {
+    /// Adds a subtask's number for each record.
+    fn lanes(&mut self, items: &[T], lanes: &mut Vec<usize>);
+}
+
 /// The way to one downstream stage.
-#[derive(Debug)]
 pub enum Edge<T> {
     /// One subtask to one subtask.
     Forward(mpsc::Sender<Message<T>>),
@@ -171,13 +177,16 @@ pub enum Edge<T> {
     Rebalance(Vec<mpsc::Sender<Message<T>>>),
     /// Every batch to every subtask.
     Broadcast(Vec<mpsc::Sender<Message<T>>>),
+    /// Every record to the subtask that it belongs to. The mutex is never locked: it makes closures of users, which
+    /// need not be `Sync`, harmless in a future.
+    Partition(Vec<mpsc::Sender<Message<T>>>, Mutex<Box<dyn Partition<T>>>),
 }
 
 impl<T> Edge<T> {
     fn senders(&self) -> &[mpsc::Sender<Message<T>>] {
         match self {
             Self::Forward(sender) => std::slice::from_ref(sender),
-            Self::Rebalance(senders) | Self::Broadcast(senders) => senders,
+            Self::Rebalance(senders) | Self::Broadcast(senders) | Self::Partition(senders, _) => senders,
         }
     }
 }
@@ -190,6 +199,8 @@ pub struct Output<T> {
     target: usize,
     pending: VecDeque<(usize, usize, Message<T>)>,
     duplicate: fn(&T) -> T,
+    /// Kept for its memory.
+    lanes: Vec<usize>,
 }
 
 /// Given to an [`Output`] whose records have one reader only.
@@ -202,8 +213,8 @@ impl<T: Send + 'static> Output<T> {
     /// `duplicate` copies records.
     pub fn new(edges: Vec<Edge<T>>, target: usize, duplicate: Option<fn(&T) -> T>) -> Self {
         let duplicate = duplicate.unwrap_or(never_duplicated);
-        let buffer = Batch::default();
-        Self { edges, turn: 0, buffer, target: target.max(1), pending: VecDeque::new(), duplicate }
+        let (buffer, pending, lanes) = (Batch::default(), VecDeque::new(), Vec::new());
+        Self { edges, turn: 0, buffer, target: target.max(1), pending, duplicate, lanes }
     }
 
     fn copy(&self, batch: &Batch<T>) -> Batch<T> {
@@ -215,17 +226,46 @@ impl<T: Send + 'static> Output<T> {
         let mut readers = Vec::new();
         for (index, edge) in self.edges.iter().enumerate() {
             match edge {
-                Edge::Forward(_) => readers.push((index, 0)),
-                Edge::Rebalance(senders) => readers.push((index, self.turn % senders.len())),
-                Edge::Broadcast(senders) => readers.extend((0..senders.len()).map(|lane| (index, lane))),
+                Edge::Forward(_) => readers.push((index, Some(0))),
+                Edge::Rebalance(senders) => readers.push((index, Some(self.turn % senders.len()))),
+                Edge::Broadcast(senders) => {
+                    readers.extend((0..senders.len()).map(|lane| (index, Some(lane))));
+                }
+                Edge::Partition(..) => readers.push((index, None)),
             }
         }
         let Some(last) = readers.pop() else { return };
         for (edge, lane) in readers {
             let copy = self.copy(&batch);
-            self.send(edge, lane, Message::Batch(copy));
+            self.send_to(edge, lane, copy);
         }
-        self.send(last.0, last.1, Message::Batch(batch));
+        self.send_to(last.0, last.1, batch);
+    }
+
+    /// Sends a batch to one lane of an edge; without a lane, each record to its own.
+    fn send_to(&mut self, edge: usize, lane: Option<usize>, batch: Batch<T>) {
+        match lane {
+            Some(lane) => self.send(edge, lane, Message::Batch(batch)),
+            None => self.spread(edge, batch),
+        }
+    }
+
+    fn spread(&mut self, edge: usize, batch: Batch<T>) {
+        let Edge::Partition(senders, partition) = &mut self.edges[edge] else { return };
+        let count = senders.len();
+        self.lanes.clear();
+        let partition = partition.get_mut().unwrap_or_else(PoisonError::into_inner);
+        partition.lanes(&batch.items, &mut self.lanes);
+        let share = batch.len() / count + batch.len() / 8 + 1;
+        let mut parts: Vec<Batch<T>> = (0..count).map(|_| Batch::with_capacity(share)).collect();
+        for (record, lane) in batch.into_records().zip(&self.lanes) {
+            parts[*lane].push(record.0, record.1);
+        }
+        for (lane, part) in parts.into_iter().enumerate() {
+            if !part.is_empty() {
+                self.send(edge, lane, Message::Batch(part));
+            }
+        }
     }
 
     /// Sends at once if there is room, else remembers the message; order is kept.

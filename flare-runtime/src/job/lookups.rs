@@ -214,7 +214,7 @@ impl<S: Step> Stream<S> {
             }))
         };
         let info = StageInfo { detail, behind_dirty, ..StageInfo::new(head) };
-        let add = Graph::add_stage::<S::Out>;
+        let add = Box::new(Graph::add_stage::<S::Out>);
         BoxedStream::from_stage(&job, OpenStage { info, build: Box::new(build), reads: ports, add })
     }
 }

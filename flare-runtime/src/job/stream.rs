@@ -27,8 +27,11 @@ pub(crate) struct OpenStage<T> {
     pub(crate) build: BuildHead<T>,
     pub(crate) reads: Vec<PortRef>,
     /// [`Graph::add_stage`] for the type of its input.
-    pub(crate) add: fn(&mut Graph, StageNode, &[PortRef]) -> usize,
+    pub(crate) add: AddStage,
 }
+
+/// Adds a stage and the edges that it reads.
+pub(crate) type AddStage = Box<dyn FnOnce(&mut Graph, StageNode, &[PortRef]) -> usize + Send>;
 
 /// Where a stream's records come from.
 enum Head<T> {
@@ -473,7 +476,7 @@ impl<S: Step> Stream<S> {
                 let build = |wiring: &mut Wiring, downstream| -> Box<dyn Subtask> {
                     Box::new(Relay::new(wiring.input::<S::In>(), downstream))
                 };
-                OpenStage { info, build: Box::new(build), reads, add: Graph::add_stage::<S::In> }
+                OpenStage { info, build: Box::new(build), reads, add: Box::new(Graph::add_stage::<S::In>) }
             }
         };
         builder.configure(&mut stage.info);

@@ -3,6 +3,7 @@
 mod batch;
 mod dirty;
 mod id;
+mod key;
 mod panic;
 mod row;
 mod row_serializer;
@@ -12,6 +13,7 @@ mod time;
 pub use batch::{Barrier, Batch, Control, Message, Meta};
 pub use dirty::{DirtyRecord, Reject};
 pub use id::{OperatorId, SplitId, SplitName, Splits, SubtaskId};
+pub use key::{Key, KeyGroups};
 pub(crate) use panic::{note_panic_places, panic_error};
 pub use row::{FromRow, FromValue, IntoValue, Row, Value};
 pub use row_serializer::{Column, RowSchema, to_row};

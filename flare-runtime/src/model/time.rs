@@ -43,6 +43,13 @@ impl Timestamp {
         DateTime::from_timestamp_millis(self.0)
     }
 
+    /// This moment plus `duration`, not above [`Timestamp::MAX`].
+    #[must_use]
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+
     /// This moment minus `duration`, not below [`Timestamp::MIN`].
     #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {

@@ -2,12 +2,12 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::api::{DirtyOutlet, Edge, InputPort, Output, Replay, StageContext, Subtask};
+use crate::api::{Clock, DirtyOutlet, Edge, InputPort, Output, Partition, Replay, StageContext, Subtask};
 use crate::config::Place;
 use crate::model::{DirtyRecord, Message, OperatorId, SubtaskId};
 
@@ -46,6 +46,8 @@ pub enum Exchange {
     Rebalance,
     /// Every record to every subtask.
     Broadcast,
+    /// Every record to the subtask that its key belongs to.
+    Key,
 }
 
 /// An output of a stage, as a reader names it.
@@ -114,6 +116,8 @@ pub struct Wiring {
     pub latency: Duration,
     /// Records in a full batch.
     pub batch: usize,
+    /// Processing time.
+    pub clock: Clock,
     /// In a replay, what the subtask's source reads.
     pub replay: Option<Arc<Replay>>,
     pub(crate) ports: Ports,
@@ -178,7 +182,13 @@ pub(crate) struct Connected {
     pub(crate) receivers: Vec<Vec<Box<dyn Any + Send>>>,
 }
 
-pub(crate) struct TypedChannels<T>(pub(crate) std::marker::PhantomData<fn() -> T>);
+/// Makes the partition of one upstream subtask, for so many downstream subtasks.
+pub type MakePartition<T> = Arc<dyn Fn(usize) -> Box<dyn Partition<T>> + Send + Sync>;
+
+pub(crate) struct TypedChannels<T> {
+    /// For edges by key.
+    partition: Option<MakePartition<T>>,
+}
 
 impl<T: Send + 'static> Channels for TypedChannels<T> {
     fn connect(&self, shape: Shape, capacity: usize) -> Connected {
@@ -197,6 +207,11 @@ impl<T: Send + 'static> Channels for TypedChannels<T> {
                     Edge::Rebalance((0..downstream).map(&mut open).collect())
                 }
                 Exchange::Broadcast => Edge::Broadcast((0..downstream).map(&mut open).collect()),
+                Exchange::Key if downstream == 1 => Edge::Forward(open(0)),
+                Exchange::Key => {
+                    let make = self.partition.as_ref().expect("an edge by key knows the key");
+                    Edge::Partition((0..downstream).map(&mut open).collect(), Mutex::new(make(downstream)))
+                }
             };
             edges.push(Box::new(edge));
         }
@@ -229,10 +244,29 @@ impl Graph {
 
     /// Adds a stage and its edges from the ports it reads; returns its number.
     pub fn add_stage<T: Send + 'static>(&mut self, node: StageNode, reads: &[PortRef]) -> usize {
+        self.add::<T>(node, reads, None)
+    }
+
+    /// As [`Graph::add_stage`], for a stage that is read by key: `partition` says which subtask a record belongs to.
+    pub fn add_keyed_stage<T: Send + 'static>(
+        &mut self,
+        node: StageNode,
+        reads: &[PortRef],
+        partition: MakePartition<T>,
+    ) -> usize {
+        self.add(node, reads, Some(partition))
+    }
+
+    fn add<T: Send + 'static>(
+        &mut self,
+        node: StageNode,
+        reads: &[PortRef],
+        partition: Option<MakePartition<T>>,
+    ) -> usize {
         let to = self.stages.len();
         self.stages.push(node);
         for from in reads {
-            let channels = Box::new(TypedChannels::<T>(std::marker::PhantomData));
+            let channels = Box::new(TypedChannels { partition: partition.clone() });
             self.edges.push((EdgeInfo { from: *from, to }, channels));
         }
         to
@@ -245,7 +279,7 @@ impl Graph {
         for (stage, node) in self.stages.iter().enumerate() {
             if stage != to && !node.info.behind_dirty {
                 let from = PortRef { stage, port: Self::DIRTY_PORT, exchange: Exchange::Auto };
-                let channels = Box::new(TypedChannels::<DirtyRecord>(std::marker::PhantomData));
+                let channels = Box::new(TypedChannels::<DirtyRecord> { partition: None });
                 self.edges.push((EdgeInfo { from, to }, channels));
             }
         }

@@ -7,7 +7,7 @@ mod render;
 pub use check::check;
 pub(crate) use graph::Shape;
 pub use graph::{
-    Build, EdgeInfo, Exchange, Graph, OpenEnd, OperatorInfo, PortRef, Ports, Role, StageInfo, StageNode,
-    Wiring,
+    Build, EdgeInfo, Exchange, Graph, MakePartition, OpenEnd, OperatorInfo, PortRef, Ports, Role, StageInfo,
+    StageNode, Wiring,
 };
 pub use render::{mermaid, text};

@@ -37,6 +37,7 @@ fn source_of(edge: &EdgeInfo) -> String {
         (Graph::DIRTY_PORT, _) => " (dirty)",
         (_, Exchange::Broadcast) => " (broadcast)",
         (_, Exchange::Rebalance) => " (rebalance)",
+        (_, Exchange::Key) => " (key)",
         _ => "",
     };
     format!("{}{how}", edge.from.stage)

@@ -74,7 +74,7 @@ impl Job {
         };
         Ok(BoxedStream::from_stage(
             &self.handle,
-            OpenStage { info, build: Box::new(build), reads: Vec::new(), add },
+            OpenStage { info, build: Box::new(build), reads: Vec::new(), add: Box::new(add) },
         ))
     }
 }
