@@ -6,7 +6,8 @@
 //! |---|---|---|
 //! | [`error`], [`model`], [`config`] | errors; records and ids; typed settings | each other, downward; no tokio |
 //! | [`api`] | traits of sources, sinks, lookups, operators; ports between stages | above |
-//! | [`operators`], [`connectors`], [`wrappers`] | map, lookup; kafka, jdbc; retry | `api` and above, never one another |
+//! | [`state`] | keyed state and timers | above |
+//! | [`operators`], [`connectors`], [`wrappers`] | map, lookup; kafka, jdbc; retry | `state`, `api` and above, never one another |
 //! | [`plan`] | job description to checked graph; pure | `api` and above |
 //! | [`engine`] | graph to tasks, channels, shutdown | `plan`, `api` and above; no operator, no connector |
 //! | [`monitor`] | progress and summary over the engine's figures | `engine`'s snapshot types |
@@ -18,6 +19,8 @@ pub mod model;
 pub mod config;
 
 pub mod api;
+
+pub mod state;
 
 pub mod connectors;
 pub mod operators;

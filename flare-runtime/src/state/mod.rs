@@ -1,0 +1,13 @@
+//! Keyed state: what an operator remembers for each key.
+
+mod handles;
+mod states;
+mod table;
+mod timers;
+mod ttl;
+
+pub use handles::{AggregatingState, ListState, MapState, ReducingState, ValueState};
+pub use states::{Access, Declare, States};
+pub use table::Table;
+pub use timers::Timers;
+pub use ttl::{Timed, Ttl};

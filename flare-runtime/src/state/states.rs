@@ -1,0 +1,172 @@
+//! The states of one operator's subtask, and who may look at them when.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+
+use super::handles::{AggregatingState, ListState, MapState, ReducingState, ValueState};
+use super::table::Table;
+use super::ttl::Ttl;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Key, Timestamp};
+
+/// Keys that are looked at for an end of their time with every record.
+const SWEPT_AT_A_TIME: usize = 4;
+
+/// The states of all keys of one subtask.
+pub struct States<K> {
+    names: BTreeMap<String, usize>,
+    tables: Vec<Box<dyn AnyTable>>,
+    /// Those with a TTL.
+    ageing: Vec<usize>,
+    /// The key whose states are seen.
+    key: Option<K>,
+    /// Processing time, by which states age.
+    now: Timestamp,
+}
+
+/// A table of any type.
+trait AnyTable: Send {
+    fn as_any(&mut self) -> &mut dyn Any;
+    fn sweep(&mut self, count: usize, now: Timestamp);
+}
+
+impl<K: Key, V: Send + 'static> AnyTable for Table<K, V> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn sweep(&mut self, count: usize, now: Timestamp) {
+        Self::sweep(self, count, now);
+    }
+}
+
+impl<K> Default for States<K> {
+    fn default() -> Self {
+        Self {
+            names: BTreeMap::new(),
+            tables: Vec::new(),
+            ageing: Vec::new(),
+            key: None,
+            now: Timestamp::MIN,
+        }
+    }
+}
+
+impl<K: Key> States<K> {
+    /// Where an operator declares its states.
+    pub fn declare(&mut self) -> Declare<'_, K> {
+        Declare { states: self, ttl: None }
+    }
+
+    /// Goes on to a key, at this processing time.
+    pub fn select(&mut self, key: K, now: Timestamp) {
+        self.key = Some(key);
+        self.now = now;
+        for index in &self.ageing {
+            self.tables[*index].sweep(SWEPT_AT_A_TIME, now);
+        }
+    }
+
+    /// The key whose states are seen.
+    ///
+    /// # Panics
+    /// Before the first [`States::select`].
+    pub fn key(&self) -> &K {
+        self.key.as_ref().expect("a key is selected before states are used")
+    }
+
+    /// The table behind a handle, the current key, and the processing time.
+    pub(super) fn at<V: Send + 'static>(&mut self, index: usize) -> (&mut Table<K, V>, &K, Timestamp) {
+        let table =
+            self.tables[index].as_any().downcast_mut().expect("a handle is used with its own operator");
+        (table, self.key.as_ref().expect("a key is selected before states are used"), self.now)
+    }
+}
+
+/// Something that a handle reaches its state through: the context of the function that is called for a record or a
+/// timer.
+pub trait Access {
+    /// The type of keys.
+    type Key: Key;
+
+    /// The states of the current key.
+    fn states(&mut self) -> &mut States<Self::Key>;
+}
+
+/// Declares states, each by its name, which is what it is restored by.
+pub struct Declare<'a, K> {
+    states: &'a mut States<K>,
+    ttl: Option<Ttl>,
+}
+
+impl<K: Key> Declare<'_, K> {
+    /// How long the states that are declared next are remembered; without it for ever.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Ttl) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// One value a key.
+    ///
+    /// # Errors
+    /// `Config` when the name is used twice.
+    pub fn value<V: Send + 'static>(&mut self, name: &str) -> Result<ValueState<V>> {
+        self.table::<V>(name).map(ValueState::new)
+    }
+
+    /// A list a key. With a TTL the list lives and ends as a whole.
+    ///
+    /// # Errors
+    /// `Config` when the name is used twice.
+    pub fn list<V: Send + 'static>(&mut self, name: &str) -> Result<ListState<V>> {
+        self.table::<Vec<V>>(name).map(ListState::new)
+    }
+
+    /// A map a key. With a TTL the map lives and ends as a whole.
+    ///
+    /// # Errors
+    /// `Config` when the name is used twice.
+    pub fn map<N, V>(&mut self, name: &str) -> Result<MapState<N, V>>
+    where
+        N: Ord + Send + 'static,
+        V: Send + 'static,
+    {
+        self.table::<BTreeMap<N, V>>(name).map(MapState::new)
+    }
+
+    /// One value a key, into which `reduce` merges every value that is added.
+    ///
+    /// # Errors
+    /// `Config` when the name is used twice.
+    pub fn reducing<V, F>(&mut self, name: &str, reduce: F) -> Result<ReducingState<V>>
+    where
+        V: Send + 'static,
+        F: Fn(&mut V, V) + Send + Sync + 'static,
+    {
+        self.table::<V>(name).map(|index| ReducingState::new(index, reduce))
+    }
+
+    /// One accumulator a key, into which `add` puts every value that is added.
+    ///
+    /// # Errors
+    /// `Config` when the name is used twice.
+    pub fn aggregating<A, V, F>(&mut self, name: &str, add: F) -> Result<AggregatingState<A, V>>
+    where
+        A: Default + Send + 'static,
+        F: Fn(&mut A, V) + Send + Sync + 'static,
+    {
+        self.table::<A>(name).map(|index| AggregatingState::new(index, add))
+    }
+
+    fn table<V: Send + 'static>(&mut self, name: &str) -> Result<usize> {
+        let index = self.states.tables.len();
+        if self.states.names.insert(name.to_owned(), index).is_some() {
+            let message = "two states of one operator have the same name; rename one";
+            return Err(Error::new(ErrorKind::Config, message).with("state", name));
+        }
+        self.states.ageing.extend(self.ttl.map(|_| index));
+        self.states.tables.push(Box::new(Table::<K, V>::new(self.ttl)));
+        Ok(index)
+    }
+}
