@@ -10,7 +10,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::coordinator::{Coordinator, Outcome};
-use crate::api::{Command, DirtyBudget, DirtyOutlet, HostLink, Metrics, Output, Replay, Report, Subtask};
+use crate::api::{
+    Clock, Command, DirtyBudget, DirtyOutlet, HostLink, Metrics, Output, Replay, Report, Subtask,
+};
 use crate::error::{ErrorKind, Result};
 use crate::model::{OperatorId, Splits, SubtaskId, note_panic_places, panic_error};
 use crate::plan::{Graph, Ports, Role, Shape, Wiring};
@@ -43,6 +45,8 @@ pub struct JobRun {
     pub splits: Splits,
     /// How much dirt the job bears.
     pub budget: Arc<DirtyBudget>,
+    /// Processing time.
+    pub clock: Clock,
     /// In a replay, what the sources read; those that are not named read nothing.
     pub replay: Option<Replays>,
 }
@@ -141,7 +145,16 @@ impl Host {
         let RunSettings { flush: latency, batch, .. } = self.settings;
         let replays = self.run.replay.as_ref();
         let replay = replays.map(|all| all.get(&subtask.operator).cloned().unwrap_or_default());
-        Wiring { subtask, parallelism, latency, batch, replay, ports, dirty: Some(dirty) }
+        Wiring {
+            subtask,
+            parallelism,
+            latency,
+            batch,
+            clock: self.run.clock.clone(),
+            replay,
+            ports,
+            dirty: Some(dirty),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::builder::Builder;
 use super::load::Described;
 use super::report::{Shape, Summary};
-use crate::api::{DirtyBudget, Figure};
+use crate::api::{Clock, DirtyBudget, Figure};
 use crate::config::Problems;
 use crate::engine::{Host, JobRun, Replays, RunSettings};
 use crate::error::Result;
@@ -104,7 +104,13 @@ impl Running {
             // All that is replayed was dirty before.
             Some(_) => DirtyBudget::new(None, None, dirty.budget_window),
         };
-        let run = JobRun { metrics: metrics.clone(), splits, budget: Arc::new(budget), replay };
+        let run = JobRun {
+            metrics: metrics.clone(),
+            splits,
+            budget: Arc::new(budget),
+            clock: Clock::wall(),
+            replay,
+        };
         let settings = RunSettings {
             job: name.as_str().into(),
             parallelism: settings.parallelism,
