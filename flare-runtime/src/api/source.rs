@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Metrics, Replay};
 use crate::error::{Error, Result};
-use crate::model::{Batch, Meta, OperatorId, Reject, Splits};
+use crate::model::{Batch, Meta, OperatorId, Reject, SplitId, Splits};
 
 /// How far a source got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,12 @@ pub trait Source<T>: Send {
     /// the moment when it is over): else it begins anew each time and never ends.
     async fn read(&mut self, intake: &mut Intake<T>) -> Result<Progress>;
 
+    /// The splits that are read now, whose event time the watermark waits for; without an answer, those count that
+    /// records have come from.
+    fn splits(&self) -> Option<Vec<SplitId>> {
+        None
+    }
+
     /// The positions behind the last record read.
     fn positions(&self) -> Positions {
         Positions::default()
@@ -101,6 +107,11 @@ pub trait ByteSource: Send {
     /// # Cancel safety
     /// As [`Source::read`]: what was handed over counts as read.
     async fn read(&mut self, payloads: &mut dyn Payloads) -> Result<Progress>;
+
+    /// As [`Source::splits`].
+    fn splits(&self) -> Option<Vec<SplitId>> {
+        None
+    }
 
     /// The positions behind the last payload handed over.
     fn positions(&self) -> Positions;

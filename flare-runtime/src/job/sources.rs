@@ -14,7 +14,7 @@ use crate::config::{Layer, Literal, Place, Setting, Settings, suggestion};
 use crate::connectors::generator::{GENERATOR, GeneratorSettings, GeneratorSource};
 use crate::connectors::memory::{Nothing, Values};
 use crate::error::{Error, ErrorKind, Result};
-use crate::operators::{Decoding, Replaying, SourceSettings, SourceSubtask, TypedParts};
+use crate::operators::{Decoding, Replaying, SourceSettings, SourceSubtask, TypedParts, WatermarkStrategy};
 use crate::plan::{Graph, Role, StageInfo, Wiring};
 
 /// A job while it is described: where streams begin.
@@ -204,11 +204,17 @@ impl Job {
                 Some(_) if !replayable => Box::pin(async { Ok(Box::new(Nothing) as Box<dyn Source<T>>) }),
                 _ => make(cx),
             };
-            let parts = TypedParts { make, settings, event_time };
+            let watermarks = event_time.map(|read| WatermarkStrategy {
+                time: Arc::new(read),
+                out_of_orderness: settings.out_of_orderness,
+                own: None,
+                idle_after: settings.idle_after,
+            });
+            let parts = TypedParts { make, settings, watermarks };
             Box::new(SourceSubtask::new(parts, downstream))
         };
         // A source reads no ports, so the type of its input does not matter.
-        let add = Graph::add_stage::<T>;
+        let add = Box::new(Graph::add_stage::<T>);
         BoxedStream::from_stage(&handle, OpenStage { info, build: Box::new(build), reads: Vec::new(), add })
     }
 }

@@ -6,7 +6,9 @@ mod replay;
 mod sink;
 mod source;
 mod step;
+mod watermarks;
 
+pub mod keyed;
 pub mod lookup;
 
 pub use pass::{ForEach, Pass, Routed, Split};
@@ -15,3 +17,4 @@ pub use replay::Replaying;
 pub use sink::{SinkSettings, SinkSubtask};
 pub use source::{Decoding, OnError, SourceSettings, SourceSubtask, TypedParts};
 pub use step::{Filter, FlatMap, Identity, Inspect, Map, Step, TryMap};
+pub use watermarks::{OwnWatermark, ReadTime, Stamping, WatermarkStrategy};

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+use super::watermarks::{WatermarkStrategy, Watermarks};
 use crate::api::{
     ByteSource, Command, Counter, Decode, DirtyStage, Downstream, Format, HostLink, Intake, Payloads,
     Positions, Progress, Source, Subtask, until,
@@ -38,6 +39,9 @@ settings! {
         on_error: OnError = "dirty",
         /// How far a record may come behind a later one, in event time.
         out_of_orderness: Duration = "0s",
+        /// After which time without a record a split (a partition, a file) holds nobody's watermark back; without it,
+        /// event time stands still while a split has nothing to give.
+        idle_after: Option<Duration>,
     }
 }
 
@@ -88,6 +92,10 @@ impl<T: Send> Source<T> for Decoding<T> {
         source.read(&mut Parser { decode, intake }).await
     }
 
+    fn splits(&self) -> Option<Vec<SplitId>> {
+        self.source.splits()
+    }
+
     fn positions(&self) -> Positions {
         self.source.positions()
     }
@@ -106,8 +114,8 @@ pub struct TypedParts<T> {
     pub make: BoxFuture<'static, Result<Box<dyn Source<T>>>>,
     /// The common settings.
     pub settings: SourceSettings,
-    /// Reads event time from a record.
-    pub event_time: Option<fn(&T) -> Timestamp>,
+    /// How watermarks follow from records, if they have an event time.
+    pub watermarks: Option<WatermarkStrategy<T>>,
 }
 
 /// One subtask of a source.
@@ -133,12 +141,15 @@ impl<T: Send + 'static> Subtask for SourceSubtask<T> {
             source,
             intake: Intake::new(parts.settings.batch.max(1)),
             records_in: cx.metrics().counter(&cx.subtask.operator.0, "records_in"),
-            watermarks: parts.event_time.map(|read| Watermarks::new(read, parts.settings.out_of_orderness)),
+            watermarks: parts.watermarks.map(Watermarks::new),
             on_error: parts.settings.on_error,
             downstream,
             commits: BTreeMap::new(),
             pause: Pause::default(),
         };
+        // A subtask without any split holds nobody's watermark back.
+        reader.assign();
+        reader.advance().await?;
         loop {
             match reader.turn(&mut link).await? {
                 Turn::GoOn => {}
@@ -178,6 +189,7 @@ enum Event {
     Command(Option<Command>),
     Read(Result<Progress>),
     Flush,
+    Idle,
     Resume,
 }
 
@@ -186,11 +198,13 @@ impl<T: Send + 'static> Reader<T> {
     async fn turn(&mut self, link: &mut HostLink) -> Result<Turn> {
         let flush_at = self.downstream.flush_at();
         let resume_at = self.pause.until;
+        let idle_at = self.watermarks.as_ref().and_then(Watermarks::idle_at);
         let event = tokio::select! {
             biased;
             command = link.commands.recv() => Event::Command(command),
             progress = self.source.read(&mut self.intake), if resume_at.is_none() => Event::Read(progress),
             () = until(flush_at) => Event::Flush,
+            () = until(idle_at) => Event::Idle,
             () = until(resume_at) => Event::Resume,
         };
         match event {
@@ -218,6 +232,7 @@ impl<T: Send + 'static> Reader<T> {
             }
             Event::Read(Err(error)) => return Err(error),
             Event::Flush => self.downstream.flush().await?,
+            Event::Idle => self.advance().await?,
             Event::Resume => self.pause.until = None,
         }
         Ok(Turn::GoOn)
@@ -274,15 +289,29 @@ impl<T: Send + 'static> Reader<T> {
         self.records_in.add(read as u64);
         self.downstream.count_read(read);
         self.reject(rejects).await?;
-        let watermark = self.watermarks.as_mut().and_then(|watermarks| watermarks.observe(&mut batch));
+        self.assign();
+        if let Some(watermarks) = &mut self.watermarks {
+            watermarks.observe(&mut batch, Instant::now());
+        }
         if !batch.is_empty() {
             self.intake.batch = Batch::with_capacity(limit.min(batch.len() * 2));
             self.downstream.batch(batch).await?;
         }
-        if let Some(watermark) = watermark {
-            self.downstream.control(Control::Watermark(watermark)).await?;
+        self.advance().await
+    }
+
+    /// Tells the watermarks which splits are read.
+    fn assign(&mut self) {
+        if let (Some(watermarks), Some(splits)) = (&mut self.watermarks, self.source.splits()) {
+            watermarks.assign(&splits, Instant::now());
         }
-        Ok(())
+    }
+
+    async fn advance(&mut self) -> Result<()> {
+        match self.watermarks.as_mut().and_then(|watermarks| watermarks.advance(Instant::now())) {
+            Some(control) => self.downstream.control(control).await,
+            None => Ok(()),
+        }
     }
 
     async fn reject(&mut self, rejects: Vec<Reject>) -> Result<()> {
@@ -331,71 +360,5 @@ impl Pause {
     fn grow(&mut self) {
         self.length = (self.length * 2).clamp(Self::FIRST, Self::LONGEST);
         self.until = Some(Instant::now() + self.length);
-    }
-}
-
-/// Bounded out-of-orderness per split: the watermark is the slowest split's highest event time minus the bound.
-struct Watermarks<T> {
-    event_time: fn(&T) -> Timestamp,
-    bound: Duration,
-    highest: BTreeMap<SplitId, Timestamp>,
-    sent: Timestamp,
-}
-
-impl<T> Watermarks<T> {
-    fn new(event_time: fn(&T) -> Timestamp, bound: Duration) -> Self {
-        Self { event_time, bound, highest: BTreeMap::new(), sent: Timestamp::MIN }
-    }
-
-    /// Stamps the batch with event times and returns the watermark behind it, if that advanced.
-    fn observe(&mut self, batch: &mut Batch<T>) -> Option<Timestamp> {
-        batch.metas.resize(batch.items.len(), Meta::NONE);
-        let mut last: Option<(SplitId, Timestamp)> = None;
-        for (item, meta) in batch.items.iter().zip(&mut batch.metas) {
-            meta.timestamp = (self.event_time)(item);
-            match &mut last {
-                Some((split, highest)) if *split == meta.split => *highest = (*highest).max(meta.timestamp),
-                _ => {
-                    self.raise(last);
-                    last = Some((meta.split, meta.timestamp));
-                }
-            }
-        }
-        self.raise(last);
-        let slowest = self.highest.values().min()?;
-        // One millisecond less: records of exactly the watermark's time count as late.
-        let watermark = slowest.saturating_sub(self.bound + Duration::from_millis(1));
-        (watermark > self.sent).then(|| {
-            self.sent = watermark;
-            watermark
-        })
-    }
-
-    fn raise(&mut self, seen: Option<(SplitId, Timestamp)>) {
-        if let Some((split, time)) = seen {
-            let highest = self.highest.entry(split).or_insert(time);
-            *highest = (*highest).max(time);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lets_the_slowest_split_lead_the_watermark() {
-        let mut watermarks =
-            Watermarks::new(|time: &i64| Timestamp::from_millis(*time), Duration::from_millis(5));
-        let meta = |split| Meta { split: SplitId(split), ..Meta::NONE };
-        let mut batch = Batch::default();
-        batch.push(100, meta(0));
-        batch.push(50, meta(1));
-        batch.push(90, meta(0));
-        assert_eq!(watermarks.observe(&mut batch), Some(Timestamp::from_millis(44)));
-        assert_eq!(batch.metas[2].timestamp, Timestamp::from_millis(90));
-        let mut batch = Batch::default();
-        batch.push(200, meta(0));
-        assert_eq!(watermarks.observe(&mut batch), None);
     }
 }

@@ -245,6 +245,11 @@ impl ByteSource for Reader {
         }
     }
 
+    /// The open file; between two files the watermark stays where it is.
+    fn splits(&self) -> Option<Vec<SplitId>> {
+        self.current.as_ref().map(|open| vec![open.split])
+    }
+
     /// Bytes read of every file.
     fn positions(&self) -> Positions {
         let current = self.current.as_ref().map(|open| (open.name.clone(), self.lines.position));

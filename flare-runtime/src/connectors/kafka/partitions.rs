@@ -185,6 +185,12 @@ impl Partitions {
         std::mem::take(&mut self.tombstones)
     }
 
+    /// The splits of which there may be more.
+    pub(crate) fn open_splits(&self) -> Vec<SplitId> {
+        let open = self.all.iter().filter(|partition| !partition.done);
+        open.map(|partition| partition.split).collect()
+    }
+
     pub(crate) fn positions(&self) -> Positions {
         Positions(self.all.iter().map(|partition| (partition.name.clone(), partition.next)).collect())
     }

@@ -22,6 +22,7 @@ use crate::api::{
 };
 use crate::config::{Setting, Settings};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::SplitId;
 
 /// How long [`CreateSource::check`] and [`CreateSource::create`] may take.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -272,6 +273,10 @@ impl ByteSource for KafkaSource {
         }
         self.lag.set(0);
         Ok(Progress::End)
+    }
+
+    fn splits(&self) -> Option<Vec<SplitId>> {
+        Some(self.partitions.open_splits())
     }
 
     fn positions(&self) -> Positions {

@@ -1,0 +1,277 @@
+//! Event time: stamps records and follows how far it has come.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use crate::api::{Counter, Downstream, HostLink, InputPort, Subtask, until};
+use crate::error::Result;
+use crate::model::{Batch, Control, Message, Meta, SplitId, Timestamp};
+
+/// Reads a record's event time.
+pub type ReadTime<T> = Arc<dyn Fn(&T) -> Timestamp + Send + Sync>;
+/// Gives the watermark that a record with this event time stands for, if any.
+pub type OwnWatermark<T> = Arc<dyn Fn(&T, Timestamp) -> Option<Timestamp> + Send + Sync>;
+
+/// How watermarks follow from records.
+pub struct WatermarkStrategy<T> {
+    /// Reads a record's event time.
+    pub time: ReadTime<T>,
+    /// How far a record may come behind a later one.
+    pub out_of_orderness: Duration,
+    /// The user's own function, instead of the bound.
+    pub own: Option<OwnWatermark<T>>,
+    /// After which time without a record a split holds nobody's watermark back.
+    pub idle_after: Option<Duration>,
+}
+
+impl<T> Clone for WatermarkStrategy<T> {
+    fn clone(&self) -> Self {
+        let Self { time, out_of_orderness, own, idle_after } = self;
+        Self {
+            time: Arc::clone(time),
+            out_of_orderness: *out_of_orderness,
+            own: own.clone(),
+            idle_after: *idle_after,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Split {
+    watermark: Timestamp,
+    /// When a record came last.
+    seen: Instant,
+    idle: bool,
+}
+
+/// The watermark of one subtask: that of its slowest split which is not idle.
+pub(super) struct Watermarks<T> {
+    strategy: WatermarkStrategy<T>,
+    splits: BTreeMap<SplitId, Split>,
+    /// Whether somebody says which splits there are.
+    assigned: bool,
+    sent: Timestamp,
+    /// Whether all splits are idle, and this was said.
+    idle: bool,
+}
+
+impl<T> Watermarks<T> {
+    pub(super) fn new(strategy: WatermarkStrategy<T>) -> Self {
+        Self { strategy, splits: BTreeMap::new(), assigned: false, sent: Timestamp::MIN, idle: false }
+    }
+
+    /// The splits that are read: one without a record holds the watermark back until it is idle, one that is gone does
+    /// so no more.
+    pub(super) fn assign(&mut self, splits: &[SplitId], now: Instant) {
+        self.assigned = true;
+        self.splits.retain(|split, _| splits.contains(split));
+        for split in splits {
+            let fresh = Split { watermark: Timestamp::MIN, seen: now, idle: false };
+            self.splits.entry(*split).or_insert(fresh);
+        }
+    }
+
+    /// Stamps the records with their event times and notes how far they have come.
+    pub(super) fn observe(&mut self, batch: &mut Batch<T>, now: Instant) {
+        batch.metas.resize(batch.items.len(), Meta::NONE);
+        let mut last: Option<(SplitId, Timestamp)> = None;
+        for (item, meta) in batch.items.iter().zip(&mut batch.metas) {
+            meta.timestamp = (self.strategy.time)(item);
+            let watermark = match &self.strategy.own {
+                Some(own) => own(item, meta.timestamp).unwrap_or(Timestamp::MIN),
+                // One millisecond less: records of exactly the watermark's time count as late.
+                None => {
+                    meta.timestamp.saturating_sub(self.strategy.out_of_orderness + Duration::from_millis(1))
+                }
+            };
+            match &mut last {
+                Some((split, highest)) if *split == meta.split => *highest = (*highest).max(watermark),
+                _ => {
+                    self.raise(last, now);
+                    last = Some((meta.split, watermark));
+                }
+            }
+        }
+        self.raise(last, now);
+    }
+
+    fn raise(&mut self, seen: Option<(SplitId, Timestamp)>, now: Instant) {
+        let Some((split, watermark)) = seen else { return };
+        let split = self.splits.entry(split).or_insert(Split { watermark, seen: now, idle: false });
+        split.watermark = split.watermark.max(watermark);
+        (split.seen, split.idle) = (now, false);
+    }
+
+    /// What is to be said of the watermark now, if anything.
+    pub(super) fn advance(&mut self, now: Instant) -> Option<Control> {
+        if let Some(idle_after) = self.strategy.idle_after {
+            for split in self.splits.values_mut() {
+                split.idle = now.duration_since(split.seen) >= idle_after;
+            }
+        }
+        let live = self.splits.values().filter(|split| !split.idle);
+        let Some(slowest) = live.map(|split| split.watermark).min() else {
+            let nothing_known = self.splits.is_empty() && !self.assigned;
+            let is_news = !nothing_known && !std::mem::replace(&mut self.idle, true);
+            return is_news.then_some(Control::Idle);
+        };
+        let was_idle = std::mem::replace(&mut self.idle, false);
+        if slowest > self.sent || was_idle {
+            self.sent = self.sent.max(slowest);
+            return (self.sent > Timestamp::MIN).then_some(Control::Watermark(self.sent));
+        }
+        None
+    }
+
+    /// When the next split becomes idle, unless a record comes.
+    pub(super) fn idle_at(&self) -> Option<Instant> {
+        let idle_after = self.strategy.idle_after?;
+        let live = self.splits.values().filter(|split| !split.idle);
+        live.map(|split| split.seen + idle_after).min()
+    }
+}
+
+/// Stamps the records of a stream; watermarks from before it end here.
+pub struct Stamping<T> {
+    input: InputPort<T>,
+    downstream: Downstream<T>,
+    watermarks: Watermarks<T>,
+    records_in: Counter,
+}
+
+enum Event<T> {
+    Message(Message<T>),
+    Flush,
+    Idle,
+}
+
+impl<T: Send + 'static> Stamping<T> {
+    /// Stamps what goes from the one to the other.
+    pub fn new(input: InputPort<T>, downstream: Downstream<T>, strategy: WatermarkStrategy<T>) -> Self {
+        let cx = &downstream.cx;
+        let records_in = cx.metrics().counter(&cx.subtask.operator.0, "records_in");
+        Self { input, downstream, watermarks: Watermarks::new(strategy), records_in }
+    }
+
+    async fn advance(&mut self) -> Result<()> {
+        match self.watermarks.advance(Instant::now()) {
+            Some(control) => self.downstream.control(control).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Handles one message; `false` at the end of input.
+    async fn message(&mut self, link: &HostLink, message: Message<T>) -> Result<bool> {
+        match message {
+            Message::Batch(mut batch) => {
+                self.records_in.add(batch.len() as u64);
+                self.watermarks.observe(&mut batch, Instant::now());
+                self.downstream.batch(batch).await?;
+                self.advance().await?;
+            }
+            // The end of all input is the one mark that holds whatever the records' time.
+            Message::Control(control @ Control::Watermark(Timestamp::MAX)) => {
+                self.downstream.control(control).await?;
+            }
+            Message::Control(Control::Watermark(_) | Control::Idle) => {}
+            Message::Control(Control::End) => {
+                self.downstream.end(link).await?;
+                return Ok(false);
+            }
+            Message::Control(control @ Control::Barrier(barrier)) => {
+                self.downstream.control(control).await?;
+                link.acknowledge(barrier, Default::default()).await;
+            }
+        }
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl<T: Send + 'static> Subtask for Stamping<T> {
+    async fn run(mut self: Box<Self>, link: HostLink) -> Result<()> {
+        loop {
+            let (flush_at, idle_at) = (self.downstream.flush_at(), self.watermarks.idle_at());
+            let event = tokio::select! {
+                biased;
+                () = until(flush_at) => Event::Flush,
+                () = until(idle_at) => Event::Idle,
+                message = self.input.next() => Event::Message(message?),
+            };
+            match event {
+                Event::Message(message) => {
+                    if !self.message(&link, message).await? {
+                        return Ok(());
+                    }
+                }
+                Event::Flush => self.downstream.flush().await?,
+                Event::Idle => self.advance().await?,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watermarks(out_of_orderness: u64, idle_after: Option<Duration>) -> Watermarks<i64> {
+        let out_of_orderness = Duration::from_millis(out_of_orderness);
+        let time: ReadTime<i64> = Arc::new(|millis| Timestamp::from_millis(*millis));
+        Watermarks::new(WatermarkStrategy { time, out_of_orderness, own: None, idle_after })
+    }
+
+    fn batch(records: &[(i64, u32)]) -> Batch<i64> {
+        let mut batch = Batch::default();
+        for (time, split) in records {
+            batch.push(*time, Meta { split: SplitId(*split), ..Meta::NONE });
+        }
+        batch
+    }
+
+    fn at(millis: i64) -> Option<Control> {
+        Some(Control::Watermark(Timestamp::from_millis(millis)))
+    }
+
+    #[test]
+    fn lets_the_slowest_split_lead_the_watermark() {
+        let (mut watermarks, now) = (watermarks(5, None), Instant::now());
+        let mut first = batch(&[(100, 0), (50, 1), (90, 0)]);
+        watermarks.observe(&mut first, now);
+        assert_eq!(watermarks.advance(now), at(44));
+        assert_eq!(first.metas[2].timestamp, Timestamp::from_millis(90));
+        watermarks.observe(&mut batch(&[(200, 0)]), now);
+        assert_eq!(watermarks.advance(now), None);
+    }
+
+    #[test]
+    fn waits_for_a_split_that_has_given_nothing_yet() {
+        let (mut watermarks, now) = (watermarks(0, None), Instant::now());
+        watermarks.assign(&[SplitId(0), SplitId(1)], now);
+        watermarks.observe(&mut batch(&[(100, 0)]), now);
+        assert_eq!(watermarks.advance(now), None);
+        watermarks.assign(&[SplitId(0)], now);
+        assert_eq!(watermarks.advance(now), at(99));
+    }
+
+    #[test]
+    fn goes_on_without_idle_splits_and_never_back() {
+        let (idle_after, start) = (Duration::from_secs(1), Instant::now());
+        let mut watermarks = watermarks(0, Some(idle_after));
+        watermarks.observe(&mut batch(&[(100, 0), (10, 1)]), start);
+        assert_eq!(watermarks.advance(start), at(9));
+        assert_eq!(watermarks.idle_at(), Some(start + idle_after));
+        let later = start + idle_after;
+        watermarks.observe(&mut batch(&[(120, 0)]), later);
+        assert_eq!(watermarks.advance(later), at(119));
+        assert_eq!(watermarks.advance(later + idle_after), Some(Control::Idle));
+        assert_eq!(watermarks.advance(later + idle_after), None);
+        let again = later + idle_after * 2;
+        watermarks.observe(&mut batch(&[(20, 1)]), again);
+        assert_eq!(watermarks.advance(again), at(119), "active again, and no earlier than before");
+    }
+}
