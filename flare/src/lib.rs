@@ -48,7 +48,9 @@ pub use flare_macros::jdbc;
 pub use flare_macros::kafka;
 
 pub use flare_runtime::error::{BoxError, Error, ErrorKind, Result};
-pub use flare_runtime::job::{BoxedStream, Job, Runner, Shared, Stream, Summary};
+pub use flare_runtime::job::{
+    BoxedStream, Job, KeyedStream, Runner, Shared, Stream, Summary, Watermarks, WindowedStream, Windows,
+};
 pub use flare_runtime::model::{DirtyRecord, FromRow, FromValue, IntoValue, Row, Secret, Timestamp, Value};
 pub use flare_runtime::operators::Routed;
 
@@ -76,6 +78,16 @@ pub use flare_runtime::operators::Routed;
 /// not count in a replay, sinks add to what is there, and no offset is committed.
 pub mod dirty {
     pub use flare_runtime::model::DirtyRecord;
+}
+
+/// Keyed state: what a [`Process`](keyed::Process) remembers for each key, its timers, and aggregates.
+pub mod keyed {
+    pub use flare_runtime::model::Key;
+    pub use flare_runtime::operators::keyed::window::Window;
+    pub use flare_runtime::operators::keyed::{Aggregate, Context, Count, Fold, Process, Sum, Timer};
+    pub use flare_runtime::state::{
+        Access, AggregatingState, Declare, ListState, MapState, ReducingState, Ttl, ValueState,
+    };
 }
 
 /// Databases for user code: queries beside what attributes do, through the pools of the configuration.

@@ -7,7 +7,7 @@ use super::declared::Declared;
 use super::settings::{DirtySettings, JobSettings, OperatorSettings};
 use crate::api::{Metrics, Registry, Resources};
 use crate::config::{Config, Place, Problems, Settings};
-use crate::model::{OperatorId, Splits};
+use crate::model::{KeyGroups, OperatorId, Splits};
 use crate::plan::{Graph, OpenEnd, OperatorInfo, Role, StageInfo};
 
 /// What a job and its streams share while it is described.
@@ -108,6 +108,11 @@ impl Builder {
             counts: BTreeMap::new(),
             next_end: 0,
         }
+    }
+
+    /// How the keys of keyed streams spread.
+    pub(crate) fn key_groups(&self) -> KeyGroups {
+        KeyGroups { count: 128 }
     }
 
     /// An operator whose id is its name: `source.orders`.

@@ -7,6 +7,8 @@ mod datasources;
 mod declared;
 mod dirty;
 mod dirty_command;
+mod event_time;
+mod keyed;
 mod load;
 mod lookups;
 pub mod reference;
@@ -22,6 +24,8 @@ mod stream;
 pub mod declare;
 
 pub use cli::{Binary, main};
+pub use event_time::Watermarks;
+pub use keyed::{KeyedStream, WindowedStream, Windows};
 pub use report::{OperatorFigures, Summary};
 pub use runner::Runner;
 pub use settings::{DirtySettings, JobSettings, OperatorSettings};

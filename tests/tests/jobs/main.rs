@@ -12,3 +12,4 @@ mod operators;
 mod reference;
 mod replay;
 mod support;
+mod windows;

@@ -1,0 +1,367 @@
+//! Keyed operators and windows, compared with a plain evaluation of all records at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use flare::keyed::{Context, Count, Declare, MapState, Process, Sum, Timer, ValueState, Window};
+use flare::prelude::*;
+use flare::{Watermarks, Windows};
+use proptest::prelude::*;
+
+use crate::support::{Collected, check};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Event {
+    key: u8,
+    at: i64,
+    value: i64,
+}
+
+/// Records of a few inputs in the order of their arrival, each at most so much behind a later one of its input.
+#[derive(Clone, Debug)]
+struct Inputs {
+    inputs: Vec<Vec<Event>>,
+    disorder: i64,
+    parallelism: usize,
+}
+
+fn inputs() -> impl Strategy<Value = Inputs> {
+    let event = (0_u8..6, 0_i64..400, 0_i64..100);
+    let input = proptest::collection::vec(event, 0..60);
+    let all = (proptest::collection::vec(input, 1..4), 0_i64..80, 1_usize..5);
+    all.prop_map(|(inputs, disorder, parallelism)| {
+        let sorted = |events: Vec<(u8, i64, i64)>| {
+            let mut events: Vec<_> =
+                events.into_iter().map(|(key, at, value)| Event { key, at, value }).collect();
+            // Each comes with its own delay, so that what lies close together changes places.
+            events.sort_by_key(|event| event.at + event.value * 7 % (disorder + 1));
+            events
+        };
+        Inputs { inputs: inputs.into_iter().map(sorted).collect(), disorder, parallelism }
+    })
+}
+
+impl Inputs {
+    fn all(&self) -> Vec<Event> {
+        self.inputs.iter().flatten().copied().collect()
+    }
+
+    fn stream(&self, job: &mut Job, bound: i64) -> BoxedStream<Event> {
+        let mut all: Option<BoxedStream<Event>> = None;
+        for (index, events) in self.inputs.iter().enumerate() {
+            let stream = job.values(&format!("input-{index}"), events.clone());
+            let watermarks = Watermarks::bounded(Duration::from_millis(bound.unsigned_abs()));
+            let timed = stream.event_time(|event| Timestamp::from_millis(event.at), watermarks);
+            all = Some(match all {
+                Some(before) => before.union(timed),
+                None => timed,
+            });
+        }
+        all.unwrap()
+    }
+
+    /// What a job makes of them, sorted. Small batches let watermarks come often.
+    fn run<T: Clone + Ord + Send + 'static>(
+        &self,
+        describe: impl FnOnce(&Self, &mut Job, Collected<T>) -> Result<()> + 'static,
+    ) -> Vec<T> {
+        let own = self.clone();
+        let described = move |job: &mut Job, out| describe(&own, job, out);
+        let mut configured =
+            vec![("job.parallelism".to_owned(), self.parallelism), ("job.batch".to_owned(), 3)];
+        for index in 0..self.inputs.len() {
+            configured.push((format!("source.input-{index}.batch"), 5));
+        }
+        let set = |runner: flare::Runner| {
+            configured.iter().fold(runner, |runner, (key, value)| runner.set(key, value))
+        };
+        check(described, set).unwrap_or_else(|error| panic!("{}", error.report())).1.sorted()
+    }
+}
+
+/// A window's start and end, a key, and a result.
+type Row = (i64, i64, u8, i64);
+
+fn row(key: &u8, window: Window, result: i64) -> Row {
+    (window.start.as_millis(), window.end.as_millis(), *key, result)
+}
+
+fn by_window(events: &[Event], windows_of: impl Fn(i64) -> Vec<(i64, i64)>) -> Vec<Row> {
+    let mut sums: BTreeMap<(i64, i64, u8), i64> = BTreeMap::new();
+    for event in events {
+        for (start, end) in windows_of(event.at) {
+            *sums.entry((start, end, event.key)).or_default() += event.value;
+        }
+    }
+    sums.into_iter().map(|((start, end, key), sum)| (start, end, key, sum)).collect()
+}
+
+fn sliding(size: i64, slide: i64) -> impl Fn(i64) -> Vec<(i64, i64)> {
+    move |at| {
+        let starts = (-1 - size / slide..500).map(|number| number * slide);
+        starts
+            .filter(|start| (*start..start + size).contains(&at))
+            .map(|start| (start, start + size))
+            .collect()
+    }
+}
+
+fn sessions(events: &[Event], gap: i64) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for key in events.iter().map(|event| event.key).collect::<BTreeSet<_>>() {
+        let mut own: Vec<_> = events.iter().filter(|event| event.key == key).collect();
+        own.sort_by_key(|event| event.at);
+        let mut open: Option<Row> = None;
+        for event in own {
+            match &mut open {
+                Some((_, end, _, sum)) if event.at <= *end => {
+                    *end = event.at + gap;
+                    *sum += event.value;
+                }
+                _ => {
+                    rows.extend(open.take());
+                    open = Some((event.at, event.at + gap, key, event.value));
+                }
+            }
+        }
+        rows.extend(open);
+    }
+    rows.sort_unstable();
+    rows
+}
+
+fn ms(millis: i64) -> Duration {
+    Duration::from_millis(millis.unsigned_abs())
+}
+
+fn sums(inputs: &Inputs, windows: Windows) -> Vec<Row> {
+    inputs.run(move |inputs, job, out| {
+        let stream = inputs.stream(job, inputs.disorder);
+        let sums = stream.key_by(|event| event.key).window(windows);
+        sums.aggregate(Sum(|event: &Event| event.value), row).for_each(out.collector());
+        Ok(())
+    })
+}
+
+/// The last result of each window and key.
+fn last_of_each(rows: Vec<Row>) -> Vec<Row> {
+    let mut last: BTreeMap<(i64, i64, u8), i64> = BTreeMap::new();
+    for (start, end, key, sum) in rows {
+        // Values are not negative, so the result of more records is not smaller.
+        let known = last.entry((start, end, key)).or_default();
+        *known = (*known).max(sum);
+    }
+    last.into_iter().map(|((start, end, key), sum)| (start, end, key, sum)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn tumbling_windows_hold_what_falls_into_them(inputs in inputs(), size in 1_i64..90, offset in 0_i64..90) {
+        let windows = Windows::tumbling(ms(size)).offset(ms(offset));
+        let expected = by_window(&inputs.all(), |at| {
+            let start = at - (at - offset).rem_euclid(size);
+            vec![(start, start + size)]
+        });
+        prop_assert_eq!(sums(&inputs, windows), expected);
+    }
+
+    #[test]
+    fn sliding_windows_share_what_falls_into_several(inputs in inputs(), size in 1_i64..90, slide in 1_i64..60) {
+        let expected = by_window(&inputs.all(), sliding(size, slide));
+        prop_assert_eq!(sums(&inputs, Windows::sliding(ms(size), ms(slide))), expected);
+    }
+
+    #[test]
+    fn sessions_end_where_a_gap_begins(inputs in inputs(), gap in 1_i64..40) {
+        prop_assert_eq!(sums(&inputs, Windows::session(ms(gap))), sessions(&inputs.all(), gap));
+    }
+
+    #[test]
+    fn late_records_renew_the_results_of_windows_that_wait_for_them(inputs in inputs(), size in 1_i64..60, slide in 1_i64..60) {
+        let late = |windows: Windows| {
+            let rows = inputs.run(move |inputs, job, out| {
+                let keyed = inputs.stream(job, 0).key_by(|event| event.key);
+                let windows = keyed.window(windows.allowed_lateness(ms(10_000)));
+                windows.aggregate(Sum(|event: &Event| event.value), row).for_each(out.collector());
+                Ok(())
+            });
+            last_of_each(rows)
+        };
+        prop_assert_eq!(late(Windows::sliding(ms(size), ms(slide))), by_window(&inputs.all(), sliding(size, slide)));
+    }
+
+    #[test]
+    fn every_record_is_in_a_window_or_late(inputs in inputs(), size in 1_i64..60, gap in 1_i64..40) {
+        for windows in [Windows::tumbling(ms(size)), Windows::session(ms(gap))] {
+            let seen = inputs.run(move |inputs, job, out: Collected<(bool, u64)>| {
+                let keyed = inputs.stream(job, 0).key_by(|event| event.key);
+                let counted = keyed.window(windows).aggregate_with_late("late", Count, |_, _, count| count);
+                counted.0.map(|count| (false, count)).for_each(out.collector());
+                counted.1.map(|_| (true, 1)).for_each(out.collector());
+                Ok(())
+            });
+            prop_assert_eq!(seen.iter().map(|(_, count)| *count).sum::<u64>(), inputs.all().len() as u64);
+        }
+    }
+
+    #[test]
+    fn running_results_count_every_record_once(inputs in inputs()) {
+        let counts = inputs.run(|inputs, job, out: Collected<(u8, u64)>| {
+            inputs.stream(job, 0).key_by(|event| event.key).count().for_each(out.collector());
+            Ok(())
+        });
+        let mut expected: Vec<(u8, u64)> = Vec::new();
+        for event in inputs.all() {
+            let before = expected.iter().filter(|(key, _)| *key == event.key).count() as u64;
+            expected.push((event.key, before + 1));
+        }
+        expected.sort_unstable();
+        prop_assert_eq!(counts, expected);
+    }
+
+    #[test]
+    fn timers_of_a_key_fire_once_when_event_time_has_passed(inputs in inputs(), quiet in 1_i64..60) {
+        let silent = inputs.run(move |inputs, job, out: Collected<(u8, i64)>| {
+            let keyed = inputs.stream(job, inputs.disorder).key_by(|event| event.key);
+            keyed.process(Silence { quiet, ..Silence::default() }).for_each(out.collector());
+            Ok(())
+        });
+        let mut expected: Vec<_> =
+            sessions(&inputs.all(), quiet).iter().map(|(_, end, key, _)| (*key, *end)).collect();
+        expected.sort_unstable();
+        prop_assert_eq!(silent, expected);
+    }
+}
+
+/// More by one command: `PROPTEST_CASES=5000 cargo test -p flare-tests --test jobs windows`.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(60)
+}
+
+/// Tells when a key has had no record for a while: when its sessions end.
+#[derive(Clone, Default)]
+struct Silence {
+    quiet: i64,
+    seen: MapState<i64, ()>,
+}
+
+impl Process<u8, Event> for Silence {
+    type Out = (u8, i64);
+
+    fn open(&mut self, mut states: Declare<'_, u8>) -> Result<()> {
+        self.seen = states.map("seen")?;
+        Ok(())
+    }
+
+    fn process(&mut self, event: &Event, cx: &mut Context<'_, u8, (u8, i64)>) -> Result<()> {
+        self.seen.insert(cx, event.at, ())?;
+        cx.set_timer(Timestamp::from_millis(event.at + self.quiet));
+        Ok(())
+    }
+
+    fn on_timer(&mut self, timer: Timer, cx: &mut Context<'_, u8, (u8, i64)>) -> Result<()> {
+        let Timer::Event(at) = timer else { return Ok(()) };
+        let (key, at) = (*cx.key(), at.as_millis());
+        let within = at - self.quiet + 1..=at;
+        let is_silent = !self.seen.iter(cx)?.any(|(seen, ())| within.contains(seen));
+        if is_silent {
+            cx.emit((key, at));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn count_windows_take_so_many_records_of_a_key() {
+    let describe = |job: &mut Job, out: Collected<(u32, u64)>| {
+        let keyed = job.values("numbers", (0..100_u32).collect()).key_by(|n| n % 3);
+        keyed.count_window(10, Count, |key, count| (*key, count)).for_each(out.collector());
+        Ok(())
+    };
+    let (_, out) = check(describe, |runner| runner.set("job.parallelism", 2)).unwrap();
+    assert_eq!(out.sorted(), [[(0, 10); 3], [(1, 10); 3], [(2, 10); 3]].concat());
+}
+
+#[test]
+fn names_the_remedy_where_there_is_no_event_time() {
+    let describe = |job: &mut Job, out: Collected<u64>| {
+        let keyed = job.values("numbers", vec![1_u32]).key_by(|n| *n);
+        let windows = keyed.window(Windows::tumbling(ms(10)));
+        windows.aggregate(Count, |_, _, count| count).for_each(out.collector());
+        Ok(())
+    };
+    let error = check(describe, |runner| runner).map(|_| ()).unwrap_err().report();
+    assert!(error.contains("event_time") && error.contains("window-1"), "{error}");
+}
+
+#[test]
+fn refuses_windows_that_cannot_be_and_states_of_one_name() {
+    #[derive(Clone)]
+    struct Twice;
+    impl Process<u32, u32> for Twice {
+        type Out = u32;
+        fn open(&mut self, mut states: Declare<'_, u32>) -> Result<()> {
+            states.value::<u32>("n")?;
+            states.list::<u32>("n").map(drop)
+        }
+        fn process(&mut self, _: &u32, _: &mut Context<'_, u32, u32>) -> Result<()> {
+            Ok(())
+        }
+    }
+    let describe = |job: &mut Job, out: Collected<u32>| {
+        let shared = job.values("numbers", vec![1_u32]).shared();
+        let keyed = shared.stream().key_by(|n| *n).window(Windows::tumbling(Duration::ZERO));
+        keyed
+            .aggregate(Count, |_, _, _| 0)
+            .union(shared.stream().key_by(|n| *n).process(Twice))
+            .for_each(out.collector());
+        Ok(())
+    };
+    let error = check(describe, |runner| runner).map(|_| ()).unwrap_err().report();
+    assert!(
+        error.contains("bad-window") && error.contains("bad-state") && error.contains("state=n"),
+        "{error}"
+    );
+}
+
+/// Turns every second record of a key aside, and forgets what it knows of a key after a while.
+#[derive(Clone, Default)]
+struct EverySecond(ValueState<u64>);
+
+impl Process<u32, u32> for EverySecond {
+    type Out = u32;
+
+    fn open(&mut self, mut states: Declare<'_, u32>) -> Result<()> {
+        self.0 = states.value("count")?;
+        Ok(())
+    }
+
+    fn process(&mut self, n: &u32, cx: &mut Context<'_, u32, u32>) -> Result<()> {
+        match self.0.update(cx, |count| {
+            *count += 1;
+            *count
+        })? {
+            count if count % 2 == 0 => Err(Error::bad_record("every second is refused")),
+            _ => {
+                cx.emit(*n);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bad_record_is_turned_aside_and_the_stream_goes_on() {
+    let describe = |job: &mut Job, out: Collected<u32>| {
+        let dirty = out.clone();
+        job.dirty()?.map(|record| record.raw.parse::<u32>().unwrap() + 1000).for_each(dirty.collector());
+        let keyed = job.values("numbers", vec![1, 2, 1, 1, 2_u32]).key_by(|n| *n);
+        keyed.process(EverySecond::default()).id("second").for_each(out.collector());
+        Ok(())
+    };
+    let (summary, out) = check(describe, |runner| runner).unwrap();
+    assert_eq!(out.sorted(), [1, 1, 2, 1001, 1002]);
+    assert_eq!(summary.dirty.into_iter().collect::<Vec<_>>(), [("second convert bad_record".to_owned(), 2)]);
+}
