@@ -50,13 +50,15 @@ impl ErrorKind {
 
 /// An error with its kind, the facts around it, and its cause.
 ///
-/// Displayed as `message (key=value, …)`; causes follow by [`Error::report`] or [`StdError::source`].
+/// Displayed as `message (key=value, …)`; causes follow by [`Error::report`] or [`StdError::source`]. What to do about
+/// it is apart from them, in [`Error::remedy`].
 pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
     context: Vec<(&'static str, String)>,
+    remedy: Option<String>,
     source: Option<BoxError>,
     consequence: bool,
 }
@@ -65,7 +67,8 @@ impl Error {
     /// An error of `kind`; `message` is lower case, without a full stop.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         let message = message.into();
-        Self(Box::new(Inner { kind, message, context: Vec::new(), source: None, consequence: false }))
+        let context = Vec::new();
+        Self(Box::new(Inner { kind, message, context, remedy: None, source: None, consequence: false }))
     }
 
     /// An error of the user's own code, as a `#[flare_job]` function returns it.
@@ -85,6 +88,13 @@ impl Error {
         self
     }
 
+    /// Says what to do about it: lower case, without a full stop.
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.0.remedy = Some(remedy.into());
+        self
+    }
+
     /// Sets the cause.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<BoxError>) -> Self {
@@ -99,14 +109,14 @@ impl Error {
         self
     }
 
-    /// Marks an error that only says that another subtask has failed, which then has the real one.
+    /// Marks an error that only follows from another one, which is told elsewhere: by another subtask, by a problem.
     #[must_use]
     pub(crate) fn consequence(mut self) -> Self {
         self.0.consequence = true;
         self
     }
 
-    /// Whether another subtask has the real error.
+    /// Whether the real error is told elsewhere.
     pub(crate) fn is_consequence(&self) -> bool {
         self.0.consequence
     }
@@ -125,6 +135,15 @@ impl Error {
     pub fn context(&self, key: &str) -> Option<&str> {
         let mut pairs = self.0.context.iter();
         pairs.find(|(name, _)| *name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// What to do about it, as this error or else the nearest of its causes says.
+    pub fn remedy(&self) -> Option<&str> {
+        let own = self.0.remedy.as_deref();
+        own.or_else(|| {
+            let mut causes = std::iter::successors(self.source(), |&cause| cause.source());
+            causes.find_map(|cause| cause.downcast_ref::<Self>()?.0.remedy.as_deref())
+        })
     }
 
     /// Whether another try may succeed.
@@ -162,7 +181,8 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind().name(), self.report())
+        write!(f, "{}: {}", self.kind().name(), self.report())?;
+        self.remedy().map_or(Ok(()), |remedy| write!(f, "; {remedy}"))
     }
 }
 
@@ -192,5 +212,14 @@ mod tests {
         assert_eq!(error.report(), "no reply (connector=redis, key=7): disk on fire");
         assert_eq!(error.context("key"), Some("7"));
         assert!(error.is_retryable());
+    }
+
+    #[test]
+    fn takes_the_remedy_of_the_nearest_cause() {
+        let cause = Error::new(ErrorKind::Config, "no such table").with_remedy("create the table");
+        let error = Error::new(ErrorKind::Failed, "the sink failed").caused_by(cause);
+        assert_eq!(error.remedy(), Some("create the table"));
+        assert_eq!(error.report(), "the sink failed: no such table");
+        assert_eq!(error.with_remedy("look at the sink").remedy(), Some("look at the sink"));
     }
 }

@@ -74,6 +74,16 @@ pub enum Literal {
     Table(&'static [(&'static str, Literal)]),
 }
 
+/// As configuration would write it, without quotes.
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_value() {
+            Value::String(text) => f.write_str(&text),
+            value => write!(f, "{value}"),
+        }
+    }
+}
+
 impl Literal {
     fn to_value(self) -> Value {
         match self {
@@ -178,7 +188,7 @@ pub(crate) fn environment(variables: impl Iterator<Item = (String, String)>) -> 
     variables.filter(|(name, _)| name.starts_with("FLARE_")).collect()
 }
 
-/// The variable that sets `section.name`: `FLARE_SOURCE_ORDERS_TOPIC` for `source.orders.topic`.
+/// The variable that sets `section.name`: `FLARE_SOURCE_ORDER_TOPIC` for `source.Order.topic`.
 pub(crate) fn variable(section: &str, name: &str) -> String {
     let key = format!("FLARE_{section}_{name}");
     key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()

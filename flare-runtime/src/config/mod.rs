@@ -6,11 +6,11 @@ mod problem;
 mod resolve;
 mod value;
 
-pub use declare::{Setting, Settings};
+pub use declare::{Range, Setting, Settings};
 pub use layer::{Layer, Literal, Origin, Place};
-pub use problem::{Problem, Problems, suggestion};
+pub use problem::{Problem, Problems, similar, suggestion};
 pub use resolve::{Config, Effective, Section};
 pub use value::{Choice, SettingValue};
 
 pub(crate) use declare::settings;
-pub(crate) use value::choices;
+pub(crate) use value::{accepts, choices};

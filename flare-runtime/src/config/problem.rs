@@ -29,6 +29,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The code of a required setting that nothing sets.
+pub(super) const MISSING: &str = "missing-setting";
+
 /// All problems found so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -52,7 +55,12 @@ impl Problems {
 
     /// Adds an error found while checking, under `code`.
     pub fn add_error(&mut self, code: &'static str, place: impl fmt::Display, error: &Error) {
-        self.add(code, place, error.report(), "");
+        self.add(code, place, error.report(), error.remedy().unwrap_or_default());
+    }
+
+    /// Takes back that the setting `key` is missing: it is there, misspelt.
+    pub(super) fn not_missing(&mut self, key: &str) {
+        self.0.retain(|problem| problem.code != MISSING || problem.place != key);
     }
 
     /// Whether nothing is wrong.
@@ -91,18 +99,61 @@ impl Problems {
     }
 }
 
+/// The one of `known` that `name` was probably meant to be: at most every third character is another one.
+///
+/// What two long names begin with, such as `FLARE_SINK_ORDERS_`, does not make them similar.
+pub fn similar<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let scored = known.into_iter().filter_map(|candidate| {
+        let same = name.char_indices().zip(candidate.chars()).take_while(|((_, left), right)| left == right);
+        let borders =
+            same.filter(|((_, c), _)| !c.is_alphanumeric()).map(|((index, c), _)| index + c.len_utf8());
+        let begin = borders.last().unwrap_or_default();
+        let (name, part) = (&name[begin..], &candidate[begin..]);
+        let distance = strsim::damerau_levenshtein(name, part);
+        (distance * 3 <= name.chars().count().max(part.chars().count())).then_some((distance, candidate))
+    });
+    scored.min().map(|(_, candidate)| candidate)
+}
+
 /// `did you mean …?` for a name that is not among `known`; else the list of them.
 pub fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let mut known: Vec<&str> = known.into_iter().collect();
     known.sort_unstable();
     known.dedup();
-    let best = known
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .max_by(|(left, _), (right, _)| left.total_cmp(right));
-    match best {
-        Some((score, best)) if score > 0.8 => format!("did you mean `{best}`?"),
-        Some(_) => format!("known here: {}", known.join(", ")),
-        None => "nothing is known here".to_owned(),
+    match similar(name, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if known.is_empty() => "nothing is known here".to_owned(),
+        None => format!("known here: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guesses_what_was_probably_meant_only() {
+        let known = ["topic", "group", "ttl", "miss_ttl", "start", "start_offsets", "timeout"];
+        let guesses = [
+            ("topci", Some("topic")),
+            ("Timeout", Some("timeout")),
+            ("tll", Some("ttl")),
+            ("start_ofset", Some("start_offsets")),
+            ("table", None),
+            ("start_at", None),
+            ("to", None),
+            ("", None),
+        ];
+        for (name, meant) in guesses {
+            assert_eq!(similar(name, known), meant, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_common_beginning_is_no_resemblance() {
+        let known = ["FLARE_SINK_WIDE_BATCH", "FLARE_SINK_WIDE_TABLE"];
+        assert_eq!(similar("FLARE_SINK_WIDE_BACH", known), Some(known[0]));
+        assert_eq!(similar("FLARE_SINK_WIDE_URL", known), None);
+        assert_eq!(suggestion("FLARE_X", known), format!("known here: {}, {}", known[0], known[1]));
     }
 }

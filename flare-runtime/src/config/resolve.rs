@@ -8,11 +8,17 @@ use serde::Serialize;
 use toml::{Table, Value};
 
 use super::layer::{environment, variable};
-use super::{Layer, Origin, Problems, Setting, SettingValue, suggestion};
+use super::problem::MISSING;
+use super::value::is_within;
+use super::{Layer, Origin, Problems, Range, Setting, SettingValue, similar, suggestion};
 
 /// Variables that steer Flare itself and are no settings of a job.
 const RESERVED_VARIABLES: &[&str] = &["FLARE_PROFILE", "FLARE_CONFIG", "FLARE_LOG"];
 const RESERVED_PREFIX: &str = "FLARE_TEST_";
+
+/// The first words of all settings' keys. A variable that begins with none of them comes from elsewhere: Kubernetes
+/// sets `FLARE_SERVICE_HOST` for a service called `flare`.
+const SECTIONS: &[&str] = &["job", "operator", "source", "sink", "lookup", "dirty", "datasource", "cluster"];
 
 /// A setting in force, and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,8 +41,10 @@ pub struct Config {
     command_line: Option<Layer>,
     base: PathBuf,
     sections: BTreeSet<String>,
+    /// Keys of all settings that were asked for, by their variables.
+    keys: BTreeMap<String, String>,
     variables: BTreeSet<String>,
-    /// Sections whose variables were written for a connector that another layer has replaced.
+    /// Sections whose variables were written for a connector that another layer has replaced, or that is not there.
     replaced: BTreeSet<String>,
     effective: Vec<Effective>,
 }
@@ -100,8 +108,15 @@ impl Config {
         }
     }
 
+    /// Says that what was configured for the section at `path` cannot be judged, since its connector is not there.
+    pub fn pass_over(&mut self, path: &str) {
+        self.replaced.insert(path.to_owned());
+    }
+
     /// Reports sections and variables that nothing has read. `declared` sections belong to other jobs of the binary.
-    pub fn finish(&self, declared: &BTreeSet<String>, problems: &mut Problems) {
+    ///
+    /// Returns the names of variables that are none of Flare's.
+    pub fn finish(&self, declared: &BTreeSet<String>, problems: &mut Problems) -> Vec<&str> {
         let known: BTreeSet<&str> = self.sections.iter().chain(declared).map(String::as_str).collect();
         // Datasources and clusters are named by others; one that this job does not name is another job's or profile's.
         let elsewhere = |path: &str| matches!(path.split('.').next(), Some("datasource" | "cluster"));
@@ -112,21 +127,48 @@ impl Config {
                 problems.add("unknown-section", &layer.origin, message, remedy);
             }
         }
+        self.unread_variables(declared, problems)
+    }
+
+    fn unread_variables(&self, declared: &BTreeSet<String>, problems: &mut Problems) -> Vec<&str> {
         let others = declared.difference(&self.sections).chain(&self.replaced);
         let others: Vec<String> = others.map(|section| variable(section, "")).collect();
-        for name in self.environment.keys() {
-            let reserved = RESERVED_VARIABLES.contains(&name.as_str())
-                || name.starts_with(RESERVED_PREFIX)
-                || others.iter().any(|other| name.starts_with(other));
-            if !reserved && !self.variables.contains(name) {
-                let keys = self.effective.iter().map(|effective| variable(&effective.key, ""));
-                let keys: Vec<String> = keys.map(|key| key.trim_end_matches('_').to_owned()).collect();
-                let remedy = suggestion(name, keys.iter().map(String::as_str));
-                let message = "no setting of this job has this name";
-                problems.add("unknown-setting", format!("environment {name}"), message, remedy);
+        let mut foreign = Vec::new();
+        for name in self.environment.keys().filter(|name| !self.variables.contains(*name)) {
+            let reserved = RESERVED_VARIABLES.contains(&name.as_str()) || name.starts_with(RESERVED_PREFIX);
+            if reserved || others.iter().any(|other| name.starts_with(other)) || self.is_elsewhere(name) {
+                continue;
             }
+            if !is_ours(name) {
+                foreign.push(name.as_str());
+                continue;
+            }
+            let known = || self.keys.keys().map(String::as_str);
+            if let Some(meant) = similar(name, known()) {
+                problems.not_missing(&self.keys[meant]);
+            }
+            let remedy = suggestion(name, known());
+            let message = "no setting of this job has this name";
+            problems.add("unknown-setting", format!("environment {name}"), message, remedy);
         }
+        foreign
     }
+
+    /// Whether the variable is for a datasource or cluster that this job does not name; see [`Config::finish`].
+    fn is_elsewhere(&self, name: &str) -> bool {
+        let named = |prefix: &str| {
+            let sections = self.sections.iter().filter(|section| section.starts_with(prefix));
+            name.starts_with(&variable(prefix, ""))
+                && !sections.map(|section| variable(section, "")).any(|section| name.starts_with(&section))
+        };
+        named("datasource") || named("cluster")
+    }
+}
+
+/// Whether the variable's first word is that of a setting, or probably meant to be.
+fn is_ours(name: &str) -> bool {
+    let first = name.split('_').nth(1).unwrap_or_default().to_ascii_lowercase();
+    similar(&first, SECTIONS.iter().copied()).is_some()
 }
 
 /// The paths in `values` that lead to no known section.
@@ -235,6 +277,7 @@ impl Section<'_> {
     ) -> Option<T> {
         self.known.push(setting.name);
         let key = format!("{}.{}", self.path, setting.name);
+        self.config.keys.insert(variable(&self.path, setting.name), key.clone());
         let (value, origin) = match self.find(setting.name) {
             Some((value, origin)) => (value, origin),
             None => match (setting.default, T::absent()) {
@@ -242,20 +285,27 @@ impl Section<'_> {
                 (None, Some(absent)) => return Some(absent),
                 (None, None) => {
                     let remedy = format!("set `{key}`: {}", first_line(setting.doc));
-                    problems.add("missing-setting", &key, "the setting is required", remedy);
+                    problems.add(MISSING, &key, "the setting is required", remedy);
                     return None;
                 }
             },
         };
-        match T::parse(&value) {
+        let parsed = T::parse(&value).and_then(|value| match is_within(&value, setting.range) {
+            true => Ok(value),
+            false => Err(format!("`{}` is no {}", value.show(), setting.kind())),
+        });
+        match parsed {
             Ok(parsed) => {
                 let (value, origin) = (parsed.show(), origin.to_string());
                 self.config.record(Effective { key, value, origin, live: setting.live });
                 Some(parsed)
             }
             Err(message) => {
-                let place = format!("{key} ({origin})");
-                problems.add("bad-value", place, message, first_line(setting.doc));
+                let remedy = match setting.range {
+                    Range::Any => first_line(setting.doc).to_owned(),
+                    _ => format!("write a {}: {}", setting.kind(), first_line(setting.doc)),
+                };
+                problems.add("bad-value", format!("{key} ({origin})"), message, remedy);
                 None
             }
         }
@@ -290,6 +340,9 @@ impl Section<'_> {
                     continue;
                 }
                 let place = format!("{}.{name} ({})", self.path, layer.origin);
+                if let Some(meant) = similar(name, self.known.iter().copied()) {
+                    problems.not_missing(&format!("{}.{meant}", self.path));
+                }
                 let remedy = suggestion(name, self.known.iter().copied());
                 problems.add("unknown-setting", place, "there is no such setting", remedy);
             }
@@ -334,7 +387,7 @@ mod tests {
             /// The topic.
             topic: String,
             /// How long to wait.
-            [live] wait: Duration = "5s",
+            [live] wait: Duration [from "1s" to "1m"] = "5s",
             /// Anything for the client.
             properties: BTreeMap<String, String>,
             /// Maybe.
@@ -385,6 +438,19 @@ mod tests {
     }
 
     #[test]
+    fn refuses_values_outside_the_declared_range() {
+        for (wait, ok) in [("1s", true), ("1m", true), ("999ms", false), ("61s", false)] {
+            let mut problems = Problems::default();
+            let argument = format!("source.orders.wait={wait}");
+            assert_eq!(read(&mut config(&[], &[], &[&argument]), &mut problems).is_some(), ok, "{wait}");
+            let told: Vec<_> = problems.iter().map(|problem| problem.remedy.as_str()).collect();
+            let remedy = ["write a duration from 1s to 1m: How long to wait."];
+            assert_eq!(told, if ok { &[][..] } else { &remedy[..] });
+            assert_eq!((Kafka::ALL[1].accepts)(wait), ok);
+        }
+    }
+
+    #[test]
     fn begins_anew_when_a_layer_names_another_connector() {
         let files = [
             "[source.orders]\nconnector = \"files\"\npath = \"x\"",
@@ -398,7 +464,11 @@ mod tests {
 
     #[test]
     fn passes_over_variables_of_others() {
-        let variables = [("FLARE_SOURCE_ORDERS_TOPICS", "x"), ("FLARE_SINK_OTHERS_TABLE", "y")];
+        let variables = [
+            ("FLARE_SOURCE_ORDERS_TOPICS", "x"),
+            ("FLARE_SINK_OTHERS_TABLE", "y"),
+            ("FLARE_DATASOURCE_DW_URL", "z"),
+        ];
         let mut config = config(&[], &variables, &["source.orders.connector=files"]);
         let mut section = config.section("source.orders", attribute());
         section.choose_connector(&[]);
@@ -406,6 +476,18 @@ mod tests {
         section.finish(&mut problems);
         config.finish(&["sink.others".to_owned()].into(), &mut problems);
         assert_eq!(problems, Problems::default());
+    }
+
+    #[test]
+    fn names_variables_that_are_none_of_flares() {
+        let foreign = ["FLARE_PORT", "FLARE_PORT_8080_TCP_ADDR", "FLARE_SERVICE_HOST", "FLARE_SERVICE_PORT"];
+        let misspelt = ["FLARE_JOBS_BATCH", "FLARE_SORCE_ORDERS_TOPIC"];
+        let variables: Vec<_> = foreign.iter().chain(&misspelt).map(|name| (*name, "x")).collect();
+        let mut problems = Problems::default();
+        let config = config(&[], &variables, &[]);
+        assert_eq!(config.finish(&BTreeSet::new(), &mut problems), foreign);
+        let places: Vec<_> = problems.iter().map(|problem| problem.place.as_str()).collect();
+        assert_eq!(places, misspelt.map(|name| format!("environment {name}")));
     }
 
     #[test]
@@ -424,6 +506,23 @@ mod tests {
         section.choose_connector(Kafka::ALL);
         let wait = section.read::<Duration>(&Kafka::ALL[1], &mut Problems::default());
         assert_eq!(wait, Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_not_missing_too() {
+        let reads = |arguments: &[&str], variables: &[(&str, &str)]| {
+            let mut config = config(&[], variables, arguments);
+            let mut problems = Problems::default();
+            let mut section = config.section("source.orders", None);
+            Kafka::read(&mut section, &mut problems);
+            section.finish(&mut problems);
+            config.finish(&BTreeSet::new(), &mut problems);
+            problems.iter().map(|problem| problem.code).collect::<Vec<_>>()
+        };
+        assert_eq!(reads(&[], &[]), ["missing-setting"]);
+        assert_eq!(reads(&["source.orders.tpoic=a"], &[]), ["unknown-setting"]);
+        assert_eq!(reads(&[], &[("FLARE_SOURCE_ORDERS_TOPCI", "a")]), ["unknown-setting"]);
+        assert_eq!(reads(&["source.orders.table=a"], &[]), ["missing-setting", "unknown-setting"]);
     }
 
     #[test]

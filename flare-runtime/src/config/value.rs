@@ -1,10 +1,12 @@
 //! Types of settings: how each is read from configuration and shown again.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use toml::Value;
 
+use super::Range;
 use crate::model::{Secret, format_duration, parse_duration};
 
 /// A type that a setting can have.
@@ -26,6 +28,32 @@ pub trait SettingValue: Sized {
 
     /// The value as the reports show it.
     fn show(&self) -> String;
+
+    /// How it compares with the bound of a range; `None` for a type whose values have no order.
+    fn compare(&self, _bound: &Self) -> Option<Ordering> {
+        None
+    }
+}
+
+/// Whether `value` lies in `range`.
+pub(super) fn is_within<T: SettingValue>(value: &T, range: Range) -> bool {
+    let compared = |bound: &str| {
+        let bound = T::parse(&Value::String(bound.to_owned()));
+        value.compare(&bound.expect("a declared bound is a value of the setting's type"))
+    };
+    match range {
+        Range::Any => true,
+        Range::Above(bound) => compared(bound).is_some_and(Ordering::is_gt),
+        Range::From(least) => compared(least).is_some_and(Ordering::is_ge),
+        Range::Between(least, most) => {
+            compared(least).is_some_and(Ordering::is_ge) && compared(most).is_some_and(Ordering::is_le)
+        }
+    }
+}
+
+/// Whether `text` is a value of `T` that lies in `range`.
+pub(crate) fn accepts<T: SettingValue>(text: &str, range: Range) -> bool {
+    T::parse(&Value::String(text.to_owned())).is_ok_and(|value| is_within(&value, range))
 }
 
 /// A setting with a fixed list of names; implemented by `choices!`.
@@ -92,6 +120,10 @@ macro_rules! numbers {
             fn show(&self) -> String {
                 self.to_string()
             }
+
+            fn compare(&self, bound: &Self) -> Option<Ordering> {
+                self.partial_cmp(bound)
+            }
         }
     )* };
 }
@@ -113,6 +145,10 @@ impl SettingValue for f64 {
 
     fn show(&self) -> String {
         self.to_string()
+    }
+
+    fn compare(&self, bound: &Self) -> Option<Ordering> {
+        self.partial_cmp(bound)
     }
 }
 
@@ -182,6 +218,10 @@ impl SettingValue for Duration {
     fn show(&self) -> String {
         format_duration(*self)
     }
+
+    fn compare(&self, bound: &Self) -> Option<Ordering> {
+        self.partial_cmp(bound)
+    }
 }
 
 impl<T: SettingValue> SettingValue for Option<T> {
@@ -197,6 +237,10 @@ impl<T: SettingValue> SettingValue for Option<T> {
 
     fn show(&self) -> String {
         self.as_ref().map_or_else(|| "-".to_owned(), T::show)
+    }
+
+    fn compare(&self, bound: &Self) -> Option<Ordering> {
+        self.as_ref()?.compare(bound.as_ref()?)
     }
 }
 
