@@ -79,7 +79,7 @@ impl<'a> Arguments<'a> {
                 continue;
             }
             errors.push(error(&ident, unknown(accepted, &written)));
-            if let Some(name) = similar(&written, accepted.names.iter().copied()) {
+            if let Some(name) = meant(accepted, &written) {
                 items.push(Item { name, ident, meta: None });
             }
         }
@@ -154,11 +154,30 @@ impl ToTokens for Group {
     }
 }
 
-/// The one of `names` that `written` resembles.
-pub(crate) fn similar<'n>(written: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let scored = names.map(|name| (strsim::jaro_winkler(written, name), name));
-    let best = scored.max_by(|(left, _), (right, _)| left.total_cmp(right));
-    best.filter(|(score, _)| *score > 0.8).map(|(_, name)| name)
+/// The one of `names` that `written` was probably meant to be: at most every third character is another one.
+///
+/// The configuration guesses in the same way; a test compares the two.
+pub(crate) fn similar<'n>(written: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let scored = names.into_iter().filter_map(|name| {
+        let same = written.char_indices().zip(name.chars()).take_while(|((_, left), right)| left == right);
+        let borders =
+            same.filter(|((_, c), _)| !c.is_alphanumeric()).map(|((index, c), _)| index + c.len_utf8());
+        let begin = borders.last().unwrap_or_default();
+        let (written, part) = (&written[begin..], &name[begin..]);
+        let distance = strsim::damerau_levenshtein(written, part);
+        (distance * 3 <= written.chars().count().max(part.chars().count())).then_some((distance, name))
+    });
+    scored.min().map(|(_, name)| name)
+}
+
+/// The argument that `written` stands for, by its hint or else by its spelling.
+fn meant(accepted: &Accepted, written: &str) -> Option<&'static str> {
+    let mut hints = accepted.hints.iter().filter(|(name, _)| *name == written);
+    // A hint begins with what to write: "write `datasource`, …".
+    let hinted = hints.next().and_then(|(_, hint)| hint.split('`').nth(1));
+    let mut names = accepted.names.iter().copied();
+    let hinted = hinted.and_then(|hinted| names.find(|name| *name == hinted));
+    hinted.or_else(|| similar(written, accepted.names.iter().copied()))
 }
 
 fn unknown(accepted: &Accepted, written: &str) -> String {

@@ -11,7 +11,7 @@ use syn::{Path, Type};
 use crate::arguments::{Argument, Arguments, Setting, similar};
 use crate::groups::Retry;
 use crate::record::{self, Field, Record};
-use crate::values::{Count, Delay, Name, OnError, Text, error};
+use crate::values::{Delay, Name, OnError, Text, error};
 
 /// Arguments of a struct that is read as records, as written.
 pub(crate) struct Source {
@@ -52,11 +52,10 @@ pub(crate) fn attribute(
 }
 
 impl Source {
-    /// Takes what every source takes.
+    /// Takes what every source takes beside `batch`.
     pub(crate) fn parse(arguments: &mut Arguments<'_>) -> Self {
         let event_time = arguments.take("event_time");
         let out_of_orderness = arguments.setting("out_of_orderness");
-        arguments.setting::<Count>("batch");
         arguments.setting::<OnError>("on_error");
         Self { event_time, out_of_orderness }
     }

@@ -7,9 +7,9 @@ use proc_macro2::TokenStream;
 use crate::arguments::{Accepted, Argument, Arguments, Setting};
 use crate::connector::{self, Connector, Source, parse_sink};
 use crate::record::Record;
-use crate::values::{Count, FileMode, Format, Name, Text, Times};
+use crate::values::{Count, FileMode, Format, Name, Number, Text};
 
-const ACCEPTED: Accepted = Accepted {
+pub(crate) const ACCEPTED: Accepted = Accepted {
     owner: "`#[files]`",
     names: &[
         "path",
@@ -53,8 +53,10 @@ fn parse(args: TokenStream, errors: &mut Accumulator) -> Written {
     arguments.required::<Text>("path", "#[files(path = \"data/orders\")]");
     arguments.setting::<Format>("format");
     arguments.setting::<FileMode>("mode");
-    arguments.setting::<Times>("skip_lines");
+    arguments.setting::<Number>("skip_lines");
     arguments.setting::<Count>("max_line");
+    // 0 is for a sink; as a source the struct is refused at the start.
+    arguments.setting::<Number>("batch");
     parse_sink(&mut arguments);
     let source = Source::parse(&mut arguments);
     Written { name: arguments.take("name"), source, settings: arguments.finish() }

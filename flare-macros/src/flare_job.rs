@@ -11,7 +11,7 @@ use syn::{FnArg, GenericArgument, ItemFn, PathArguments, PathSegment, ReturnType
 use crate::arguments::{Accepted, Argument, Arguments, Setting};
 use crate::values::{Count, Delay, Name, Span, error};
 
-const ACCEPTED: Accepted = Accepted {
+pub(crate) const ACCEPTED: Accepted = Accepted {
     owner: "`#[flare_job]`",
     names: &["name", "parallelism", "checkpoint", "flush", "batch", "buffer", "drain_timeout"],
     hints: &[
@@ -52,7 +52,7 @@ fn run(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
 fn parse(args: TokenStream, errors: &mut Accumulator) -> Written {
     let mut arguments = Arguments::read(&ACCEPTED, args, errors);
     arguments.setting::<Count>("parallelism");
-    arguments.setting::<Span>("checkpoint");
+    arguments.setting::<Delay>("checkpoint");
     arguments.setting::<Delay>("flush");
     arguments.setting::<Count>("batch");
     arguments.setting::<Count>("buffer");

@@ -9,7 +9,7 @@ use crate::connector::{self, Connector, Source};
 use crate::record::Record;
 use crate::values::{Count, Function, Name};
 
-const ACCEPTED: Accepted = Accepted {
+pub(crate) const ACCEPTED: Accepted = Accepted {
     owner: "`#[generator]`",
     names: &["with", "name", "rate", "count", "event_time", "out_of_orderness", "batch", "on_error"],
     hints: &[
@@ -40,6 +40,7 @@ fn parse(args: TokenStream, errors: &mut Accumulator) -> Written {
     let mut arguments = Arguments::read(&ACCEPTED, args, errors);
     arguments.setting::<Count>("rate");
     arguments.setting::<Count>("count");
+    arguments.setting::<Count>("batch");
     let source = Source::parse(&mut arguments);
     Written {
         name: arguments.take("name"),

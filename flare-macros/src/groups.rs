@@ -6,7 +6,7 @@ use quote::ToTokens;
 use syn::Meta;
 
 use crate::arguments::{Accepted, Argument, Arguments, Group};
-use crate::values::{Count, Flag, Span, Times, error};
+use crate::values::{Delay, Flag, Number, Span, Times, error};
 
 /// How a sink tries again: `retry(times = 5, backoff = "100ms", max_backoff = "10s")`.
 pub(crate) struct Retry(Group);
@@ -17,13 +17,13 @@ pub(crate) struct LookupRetry(Group);
 /// What a lookup remembers: `cache(capacity = 10_000, ttl = "10m", miss_ttl = "30s")`.
 pub(crate) struct Cache(Group);
 
-const RETRY: Accepted =
+pub(crate) const RETRY: Accepted =
     Accepted { owner: "`retry`", names: &["times", "backoff", "max_backoff"], hints: &[] };
 
-const LOOKUP_RETRY: Accepted =
+pub(crate) const LOOKUP_RETRY: Accepted =
     Accepted { owner: "`retry`", names: &["times", "backoff", "max_backoff", "on_miss"], hints: &[] };
 
-const CACHE: Accepted = Accepted {
+pub(crate) const CACHE: Accepted = Accepted {
     owner: "`cache`",
     names: &["capacity", "ttl", "miss_ttl", "refresh_after", "stale"],
     hints: &[("size", "write `capacity`, the number of rows")],
@@ -85,11 +85,11 @@ fn read_retry(arguments: &mut Arguments<'_>) -> Result<()> {
 }
 
 fn read_cache(arguments: &mut Arguments<'_>) -> Result<()> {
-    arguments.setting::<Count>("capacity");
+    arguments.setting::<Number>("capacity");
     let ttl = value(arguments.setting::<Span>("ttl"));
-    arguments.setting::<Span>("miss_ttl");
+    arguments.setting::<Delay>("miss_ttl");
     let refresh_after = value(arguments.setting::<Span>("refresh_after"));
-    arguments.setting::<Span>("stale");
+    arguments.setting::<Delay>("stale");
     match (ttl, refresh_after) {
         (Some(ttl), Some(refresh)) if refresh.duration >= ttl.duration => {
             let message = format!(

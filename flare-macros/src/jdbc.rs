@@ -7,9 +7,9 @@ use proc_macro2::TokenStream;
 use crate::arguments::{Accepted, Argument, Arguments, Setting};
 use crate::connector::{self, Connector, parse_sink};
 use crate::record::Record;
-use crate::values::{Count, Name, OnError, Table, TableMode, Text, error};
+use crate::values::{Name, Number, OnError, Table, TableMode, Text, error};
 
-const ACCEPTED: Accepted = Accepted {
+pub(crate) const ACCEPTED: Accepted = Accepted {
     owner: "`#[jdbc]`",
     names: &["datasource", "table", "name", "mode", "flush", "batch", "on_error", "retry"],
     hints: &[
@@ -42,7 +42,7 @@ fn parse(args: TokenStream, errors: &mut Accumulator) -> Written {
     let example = "#[jdbc(datasource = \"dw\", table = \"order_wide\")]";
     arguments.required::<Text>("datasource", example);
     arguments.required::<Table>("table", example);
-    arguments.setting::<Count>("batch");
+    arguments.setting::<Number>("batch");
     arguments.setting::<OnError>("on_error");
     parse_sink(&mut arguments);
     Written { name: arguments.take("name"), mode: arguments.setting("mode"), settings: arguments.finish() }

@@ -8,11 +8,11 @@ use crate::arguments::{Accepted, Argument, Arguments, Setting};
 use crate::connector::{self, Connector, Source, parse_sink};
 use crate::record::Record;
 use crate::values::{
-    Compression, Delay, End, Format, Headers, Instant, Name, Offsets, Partitioner, Properties, Span, Start,
-    Text, Topic, error,
+    Compression, Delay, DeliveryTimeout, End, Format, Headers, Instant, Linger, Name, Number, Offsets,
+    Partitioner, Properties, Start, Text, Topic, error,
 };
 
-const ACCEPTED: Accepted = Accepted {
+pub(crate) const ACCEPTED: Accepted = Accepted {
     owner: "`#[kafka]`",
     names: &[
         "topic",
@@ -75,14 +75,16 @@ fn parse(args: TokenStream, errors: &mut Accumulator) -> Written {
     arguments.required::<Topic>("topic", "#[kafka(topic = \"orders\")]");
     arguments.setting::<Text>("cluster");
     arguments.setting::<Text>("group");
-    arguments.setting::<Span>("discovery");
+    arguments.setting::<Delay>("discovery");
     arguments.setting::<Format>("format");
     arguments.setting::<Partitioner>("partitioner");
-    arguments.setting::<Delay>("linger");
-    arguments.setting::<Span>("delivery_timeout");
+    arguments.setting::<Linger>("linger");
+    arguments.setting::<DeliveryTimeout>("delivery_timeout");
     arguments.setting::<Compression>("compression");
     arguments.setting::<Headers>("headers");
     arguments.setting::<Properties>("properties");
+    // 0 is for a sink; as a source the struct is refused at the start.
+    arguments.setting::<Number>("batch");
     parse_sink(&mut arguments);
     Written {
         name: arguments.take("name"),

@@ -1,5 +1,7 @@
 //! The procedural macros of Flare; use them through the crate `flare`, where each has its page.
 
+#[cfg(test)]
+mod agreement;
 mod arguments;
 mod async_lookup;
 mod connector;

@@ -90,18 +90,23 @@ fn check_parameters(sql: &LitStr, record: &Record, errors: &mut Accumulator) {
         return;
     }
     let parameters = parameters(&sql.value());
-    let mut misspelt = Vec::new();
+    let (mut misspelt, mut unlike) = (Vec::new(), 0);
     for parameter in parameters.iter().filter(|parameter| !keys.contains(parameter)) {
         let message = match similar(parameter, keys.iter().map(String::as_str)) {
             Some(key) => {
                 misspelt.push(key);
                 format!("`:{parameter}` names no `#[key]` field; did you mean `:{key}`?")
             }
-            None => format!("`:{parameter}` names no `#[key]` field; the key is `:{}`", keys.join("`, `:")),
+            None => {
+                unlike += 1;
+                format!("`:{parameter}` names no `#[key]` field; the key is `:{}`", keys.join("`, `:"))
+            }
         };
         errors.push(error(sql, message));
     }
-    for key in keys.iter().filter(|key| !parameters.contains(key) && !misspelt.contains(&key.as_str())) {
+    let missing = keys.iter().filter(|key| !parameters.contains(key) && !misspelt.contains(&key.as_str()));
+    // What resembles no key stands in the place of one all the same.
+    for key in missing.skip(unlike) {
         let message = format!("the query does not ask by the key `{key}`; write `WHERE {key} = :{key}`");
         errors.push(error(sql, message));
     }

@@ -29,14 +29,6 @@ pub(super) fn row(record: &Record) -> TokenStream {
                 #value
             }
         }
-
-        impl ::flare::__private::KeyOf<#ident> for #key {
-            type Key = Self;
-
-            fn into_key(self) -> Self {
-                self
-            }
-        }
     }
 }
 

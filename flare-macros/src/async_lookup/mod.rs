@@ -2,7 +2,7 @@
 
 mod check;
 mod expand;
-mod parse;
+pub(crate) mod parse;
 mod sql;
 
 use darling::{Error, Result};

@@ -7,7 +7,7 @@ use crate::arguments::{Accepted, Argument, Arguments, Setting};
 use crate::groups::{Cache, LookupRetry};
 use crate::values::{Count, Flag, Function, Name, Order, Span, Strategy, Text};
 
-const ACCEPTED: Accepted = Accepted {
+pub(crate) const ACCEPTED: Accepted = Accepted {
     owner: super::OWNER,
     names: &[
         "datasource",

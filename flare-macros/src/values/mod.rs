@@ -18,10 +18,10 @@ pub(crate) use choices::{
     Compression, End, FileMode, Format, OnError, Order, Partitioner, Start, Strategy, TableMode,
 };
 pub(crate) use function::Function;
-pub(crate) use numbers::{Count, Flag, Times};
+pub(crate) use numbers::{Count, Flag, Number, Times};
 pub(crate) use tables::{Headers, Offsets, Properties};
 pub(crate) use texts::{Name, Table, Text, Topic};
-pub(crate) use times::{Delay, Instant, Span};
+pub(crate) use times::{Delay, DeliveryTimeout, Instant, Linger, Span};
 
 /// An error at `place`.
 pub(crate) fn error(place: &impl ToTokens, message: impl Display) -> Error {

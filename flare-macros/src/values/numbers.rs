@@ -7,19 +7,22 @@ use syn::{Lit, LitBool, Meta};
 
 use super::{error, literal, name, shown};
 
-/// A whole number from `LEAST`.
-pub(crate) struct Whole<const LEAST: i64>(i64);
+/// A whole number from `LEAST` to `MOST`.
+pub(crate) struct Whole<const LEAST: i64, const MOST: i64 = { i64::MAX }>(i64);
 
 /// A whole number from 1.
 pub(crate) type Count = Whole<1>;
 
 /// A whole number from 0.
-pub(crate) type Times = Whole<0>;
+pub(crate) type Number = Whole<0>;
+
+/// How often something is done again.
+pub(crate) type Times = Whole<0, { u32::MAX as i64 }>;
 
 /// `true` or `false`.
 pub(crate) struct Flag(pub(crate) LitBool);
 
-impl<const LEAST: i64> FromMeta for Whole<LEAST> {
+impl<const LEAST: i64, const MOST: i64> FromMeta for Whole<LEAST, MOST> {
     fn from_meta(item: &Meta) -> Result<Self> {
         let wrong = |literal: &Lit| {
             error(literal, format!("`{}` is no whole number from {LEAST}; write it as 10", shown(literal)))
@@ -34,15 +37,15 @@ impl<const LEAST: i64> FromMeta for Whole<LEAST> {
             _ => return Err(wrong(&literal)),
         };
         match int.base10_parse::<i64>() {
-            Ok(whole) if whole >= LEAST => Ok(Self(whole)),
+            Ok(whole) if (LEAST..=MOST).contains(&whole) => Ok(Self(whole)),
             Ok(0) => Err(error(int, format!("`{}` must be at least 1", name(item)))),
-            Ok(_) => Err(wrong(&literal)),
-            Err(_) => Err(error(int, format!("`{int}` is too large; the most is {}", i64::MAX))),
+            Ok(whole) if whole < LEAST => Err(wrong(&literal)),
+            _ => Err(error(int, format!("`{int}` is too large; the most is {MOST}"))),
         }
     }
 }
 
-impl<const LEAST: i64> ToTokens for Whole<LEAST> {
+impl<const LEAST: i64, const MOST: i64> ToTokens for Whole<LEAST, MOST> {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         let whole = self.0;
         tokens.extend(quote!(::flare::__private::Literal::Int(#whole)));

@@ -17,8 +17,17 @@ pub(crate) struct Span {
     pub(crate) duration: Duration,
 }
 
+/// A duration from `LEAST` to `MOST` milliseconds.
+pub(crate) struct Within<const LEAST: u64, const MOST: u64>(LitStr);
+
 /// A duration that may be zero.
-pub(crate) struct Delay(LitStr);
+pub(crate) type Delay = Within<0, { u64::MAX }>;
+
+/// How long Kafka's client may wait for more messages.
+pub(crate) type Linger = Within<0, { 15 * 60 * 1000 }>;
+
+/// How long Kafka's client may try to deliver a message.
+pub(crate) type DeliveryTimeout = Within<1000, { 24 * 60 * 60 * 1000 }>;
 
 /// A moment: a text in RFC 3339, or milliseconds since 1970.
 pub(crate) struct Instant(Lit);
@@ -33,9 +42,17 @@ impl FromMeta for Span {
     }
 }
 
-impl FromMeta for Delay {
+impl<const LEAST: u64, const MOST: u64> FromMeta for Within<LEAST, MOST> {
     fn from_meta(item: &Meta) -> Result<Self> {
-        duration(item).map(|(text, _)| Self(text))
+        let (text, duration) = duration(item)?;
+        let (least, most) = (Duration::from_millis(LEAST), Duration::from_millis(MOST));
+        // What has no bound may be longer than milliseconds can say.
+        if duration >= least && (duration <= most || MOST == u64::MAX) {
+            return Ok(Self(text));
+        }
+        let (name, least, most) =
+            (name(item), humantime::format_duration(least), humantime::format_duration(most));
+        Err(error(&text, format!("`{name}` must be from \"{least}\" to \"{most}\"")))
     }
 }
 
@@ -65,7 +82,7 @@ impl ToTokens for Span {
     }
 }
 
-impl ToTokens for Delay {
+impl<const LEAST: u64, const MOST: u64> ToTokens for Within<LEAST, MOST> {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         let text = &self.0;
         tokens.extend(quote!(::flare::__private::Literal::Text(#text)));

@@ -138,38 +138,73 @@ tuple_keys!(A.0 B.1);
 tuple_keys!(A.0 B.1 C.2);
 tuple_keys!(A.0 B.1 C.2 D.3);
 
-/// The key of the lookup `Row`: implemented by `#[async_lookup]` for the type of its `#[key]` field.
+/// What the key function of a lookup may return: the row's key.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the key of the lookup `{Row}`",
-    label = "this closure must return the type of the `#[key]` field of `{Row}`",
+    label = "the key function must return `{Expected}`, the key of `{Row}`",
     note = "the key of a lookup is its `#[key]` field; with several such fields it is a tuple of them, in order"
 )]
-pub trait KeyOf<Row> {
-    /// The type itself.
-    type Key;
-
+pub trait KeyOf<Row, Expected> {
     /// The key itself.
-    fn into_key(self) -> Self::Key;
+    fn into_key(self) -> Expected;
+}
+
+impl<K, Row> KeyOf<Row, K> for K {
+    fn into_key(self) -> K {
+        self
+    }
+}
+
+/// Keeps the compiler from guessing `Expected` by the one implementation there is: then it would blame `Row`.
+#[derive(Debug)]
+pub struct Undecided<K>(K);
+
+#[diagnostic::do_not_recommend]
+impl<K, Row> KeyOf<Row, Undecided<K>> for K {
+    fn into_key(self) -> Undecided<K> {
+        Undecided(self)
+    }
 }
 
 /// A function that joins a record with the dimension row found for it.
+///
+/// `By` tells the implementation for functions from the one for nothing. With a single one the compiler would report
+/// the function's signature in words of its own.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not join `{Record}` with the lookup's row",
+    message = "this function does not join `{Record}` with the lookup's row",
     label = "the join must be a function `fn({Record}, &Row) -> Out`",
     note = "`Row` is a struct with `#[async_lookup]`; a closure needs its types written: `|order: Order, user: &User| …`"
 )]
-pub trait Join<Record, Row, Out>: Clone + Send + 'static {
+pub trait Join<Record, Row, Out, By> {
     /// Joins the two.
     fn join(&mut self, record: Record, row: &Row) -> Out;
 }
 
+/// [`Join`] by a function.
+#[derive(Debug)]
+pub enum ByFunction {}
+
 #[diagnostic::do_not_recommend]
-impl<F, Record, Row, Out> Join<Record, Row, Out> for F
+impl<F, Record, Row, Out> Join<Record, Row, Out, ByFunction> for F
 where
-    F: FnMut(Record, &Row) -> Out + Clone + Send + 'static,
+    F: FnMut(Record, &Row) -> Out,
 {
     fn join(&mut self, record: Record, row: &Row) -> Out {
         self(record, row)
+    }
+}
+
+/// [`Join`] by nothing: no type is like this.
+#[derive(Debug)]
+pub enum ByNothing {}
+
+/// A type that there is none of.
+pub trait Nothing {}
+
+#[diagnostic::do_not_recommend]
+impl<F: Nothing, Record, Row, Out> Join<Record, Row, Out, ByNothing> for F {
+    fn join(&mut self, _: Record, _: &Row) -> Out {
+        unreachable!("no type is `Nothing`")
     }
 }
 

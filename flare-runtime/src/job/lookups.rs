@@ -23,6 +23,11 @@ use crate::plan::{Graph, Role, StageInfo, Wiring};
 const COMMON: &[Setting] =
     &with_groups::<{ LookupSettings::ALL.len() + 2 }>(LookupSettings::ALL, &["cache", "retry"]);
 
+/// What to do where the strategy `default` finds no default row: of a struct, and of a user's own function.
+const NO_DEFAULT_ARGUMENT: &str = "name a function in the attribute: `default = path::to::function`";
+const NO_DEFAULT: &str =
+    "choose `dirty`, `fail` or `skip`, or let the function itself return the row to join with";
+
 /// What the stage of a lookup is made of, whatever answers it.
 struct LookupPlan<T, K, V, U> {
     name: String,
@@ -70,21 +75,22 @@ impl<S: Step> Stream<S> {
     /// # Errors
     /// None today: wrong settings are collected and reported together before the job starts.
     #[track_caller]
-    pub fn lookup<V, K, U, F, J>(self, key: F, join: J) -> Result<BoxedStream<U>>
+    pub fn lookup<V, K, U, F, J, By>(self, key: F, join: J) -> Result<BoxedStream<U>>
     where
         S::Out: Serialize,
         V: LookupRow,
-        K: KeyOf<V, Key = V::Key>,
+        K: KeyOf<V, V::Key>,
         U: Send + 'static,
         F: FnMut(&S::Out) -> K + Clone + Send + 'static,
-        J: Join<S::Out, V, U>,
+        J: Join<S::Out, V, U, By> + Clone + Send + 'static,
     {
         let place = Place::here();
         let mut builder = self.job().lock();
         let declaration = builder.declared.lookup_of(TypeId::of::<V>());
         let declaration = declaration.ok_or_else(|| {
-            let message = "the lookup is not registered; is its `#[async_lookup]` attribute in this binary?";
-            Error::new(ErrorKind::Config, message).with("struct", std::any::type_name::<V>())
+            let error = Error::new(ErrorKind::Config, "the lookup is not registered in this binary");
+            let remedy = "write `#[async_lookup]` on the struct; it implements `LookupRow` and registers it";
+            error.with("struct", std::any::type_name::<V>()).with_remedy(remedy)
         })?;
         let opened = open(&mut builder, declaration);
         drop(builder);
@@ -158,7 +164,7 @@ impl<S: Step> Stream<S> {
         let mut builder = self.job().lock();
         let Builder { config, problems, .. } = &mut *builder;
         let mut section = config.section(&path, None);
-        let config = LookupConfig::read(&mut section, false, problems);
+        let config = LookupConfig::read(&mut section, Err(NO_DEFAULT), problems);
         section.finish(problems);
         let preload = config.as_ref().is_some_and(|config| config.lookup.preload);
         if preload {
@@ -230,10 +236,11 @@ fn open(builder: &mut Builder, declaration: &'static LookupDeclaration) -> Opene
     let connector = declaration.connector.map(|connector| ("connector", Literal::Text(connector)));
     let arguments: Vec<_> = connector.into_iter().chain(declaration.arguments.iter().copied()).collect();
     let attribute = Some(Layer::attribute(declaration.place, &arguments));
+    let default_row = declaration.default.map(|_| ()).ok_or(NO_DEFAULT_ARGUMENT);
     let Builder { config, problems, .. } = &mut *builder;
     let mut section = config.section(&path, attribute.clone());
     let chosen = section.choose_connector(COMMON);
-    let config = LookupConfig::read(&mut section, declaration.default.is_some(), problems);
+    let config = LookupConfig::read(&mut section, default_row, problems);
     let Some((connector, _)) = chosen else {
         let remedy = "write `datasource` and `sql` in the attribute, or a `connector` in the configuration";
         problems.add("missing-setting", format!("{path}.connector"), "nobody answers the lookup", remedy);

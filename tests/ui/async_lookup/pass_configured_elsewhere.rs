@@ -1,7 +1,7 @@
 use flare::__private::{LookupDeclaration, inventory};
 use flare::{FromRow, async_lookup};
 
-#[async_lookup(on_miss = "default")]
+#[async_lookup(on_miss = "default", cache(capacity = 0, miss_ttl = "0s", stale = "0s"))]
 #[derive(Clone, Default, FromRow)]
 struct User {
     #[key]

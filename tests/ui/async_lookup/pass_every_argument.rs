@@ -20,7 +20,7 @@ fn nobody() -> User {
     User { id: 0, region: String::new() }
 }
 
-fn key_of<T, K: KeyOf<T>>(_: K) {}
+fn key_of<T: LookupRow, K: KeyOf<T, T::Key>>(_: K) {}
 
 fn main() {
     let users = inventory::iter::<LookupDeclaration>().next().expect("a lookup");

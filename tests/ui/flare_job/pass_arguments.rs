@@ -4,7 +4,7 @@ use flare::flare_job;
 #[flare_job(
     name = "wide",
     parallelism = 2,
-    checkpoint = "10s",
+    checkpoint = "0s",
     flush = "0s",
     batch = 1,
     buffer = 8,

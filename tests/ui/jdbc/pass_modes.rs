@@ -12,7 +12,7 @@ struct Order {
     parts: Vec<u64>,
 }
 
-#[jdbc(datasource = "dw", table = "log", mode = "insert")]
+#[jdbc(datasource = "dw", table = "log", mode = "insert", batch = 0)]
 #[derive(serde::Serialize)]
 struct Line {
     text: Option<String>,

@@ -2,7 +2,7 @@ use flare::kafka;
 
 #[kafka(
     topic = "new orders", group = 5, start = "offsets", end_timestamp = 1, discovery = "often", comprezzion = "lz4",
-    event_time = "payed_at", batch = 0, batch = 9, on_error = "ignore", retry(times = -1, backof = "1s"), flush,
+    event_time = "payed_at", batch = -1, batch = 9, on_error = "ignore", retry(times = -1, backof = "1s"), flush,
 )]
 struct Order {
     #[key(first)]

@@ -1,7 +1,7 @@
 use flare::{Job, Result};
 use flare::flare_job;
 
-#[flare_job(checkpoint = "0s")]
+#[flare_job(drain_timeout = "0s")]
 fn orders(_job: &mut Job) -> Result<()> {
     Ok(())
 }
