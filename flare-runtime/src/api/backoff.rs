@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use rand::RngExt;
 
+use crate::config::Problems;
+use crate::model::format_duration;
+
 /// The pauses between tries: doubled each time, with "equal jitter" (Brooker, "Exponential Backoff And Jitter", 2015).
 #[derive(Clone, Debug)]
 pub struct Backoff {
@@ -15,6 +18,15 @@ impl Backoff {
     /// Pauses from `first` up to `longest`.
     pub fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest }
+    }
+
+    /// Adds to `problems` when `longest` is shorter than `first`; the two are settings of the section `path`.
+    pub fn check(first: Duration, longest: Duration, path: &str, problems: &mut Problems) {
+        if longest < first {
+            let message = "the longest pause is shorter than the first one, `backoff`";
+            let remedy = format!("write \"{}\" or more", format_duration(first));
+            problems.add("conflicting-settings", format!("{path}.max_backoff"), message, remedy);
+        }
     }
 
     /// The pause before try `attempt + 1`, `attempt` from 1.

@@ -19,9 +19,9 @@ settings! {
     /// Settings of a generator.
     pub struct GeneratorSettings {
         /// Records a second, all subtasks together; without it, as fast as they are taken.
-        rate: Option<u64>,
+        rate: Option<u64> [from 1],
         /// Records in all; without it, for ever.
-        count: Option<u64>,
+        count: Option<u64> [from 1],
     }
 }
 
@@ -54,7 +54,7 @@ impl<T> GeneratorSource<T> {
         parallelism: usize,
     ) -> Self {
         let step = parallelism.max(1) as u64;
-        let interval = settings.rate.map(|rate| Duration::from_secs_f64(step as f64 / rate.max(1) as f64));
+        let interval = settings.rate.map(|rate| Duration::from_secs_f64(step as f64 / rate as f64));
         let count = settings.count.unwrap_or(u64::MAX);
         Self { generate, next: index as u64, step, count, interval, due: Instant::now() }
     }

@@ -155,10 +155,9 @@ impl Builder {
         section.finish(&mut self.problems);
         if let Some(parallelism) = settings.and_then(|settings| settings.parallelism) {
             info.parallelism = Some(parallelism);
-        }
-        if info.parallelism == Some(0) {
-            let message = "a stage needs at least one subtask";
-            self.problems.add("bad-value", format!("{path}.parallelism"), message, "write at least 1");
+        } else if info.parallelism == Some(0) {
+            let message = format!("`{}` cannot have 0 subtasks", info.head.id);
+            self.problems.add("bad-value", info.head.place, message, "write `.parallelism(1)` or more");
         }
     }
 }

@@ -9,12 +9,13 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use tokio::sync::{oneshot, watch};
 
+use super::declared::Declared;
 use super::dirty_command;
 use super::load::{Described, Selection, describe};
 use super::report::{Summary, environment};
 use super::run::{Running, block_on, check, check_all, plan};
 use super::settings::JobSettings;
-use crate::config::{Problems, Setting, Settings};
+use crate::config::{Literal, Problems, Range, Setting, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::monitor::Progress;
 
@@ -40,7 +41,7 @@ pub fn main(binary: Binary) -> ExitCode {
     let json = matches.get_flag("json");
     let done = match matches.subcommand() {
         None | Some(("run", _)) => run_job(&selection, binary, json),
-        Some(("plan", matches)) => show_plan(&selection, matches.get_flag("mermaid")),
+        Some(("plan", matches)) => show_plan(&selection, matches.get_flag("mermaid"), json),
         Some(("config", _)) => show_config(&selection, json),
         Some(("doctor", _)) => doctor(&selection, json),
         Some(("dirty", matches)) => dirty_command::run(&selection, binary, matches, json),
@@ -48,6 +49,9 @@ pub fn main(binary: Binary) -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {}", error.report());
+        if let Some(remedy) = error.remedy() {
+            eprintln!("    {remedy}");
+        }
         ExitCode::from(if error.kind() == ErrorKind::Config { 2 } else { 1 })
     })
 }
@@ -59,6 +63,8 @@ fn command(binary: Binary) -> Command {
     let option = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).global(true).help(help)
     };
+    let declared = Declared::collect(&mut Problems::default());
+    let arguments = if let [job] = declared.jobs[..] { job.arguments } else { &[] };
     Command::new(binary.name)
         .version(binary.version)
         .about("A Flare job; without a command it runs")
@@ -70,11 +76,16 @@ fn command(binary: Binary) -> Command {
                 .action(ArgAction::Append),
         )
         .arg(flag("json", "Prints JSON for programs; the summary on standard error where a sink prints records"))
-        .args(JobSettings::ALL.iter().map(setting_flag))
+        .args(JobSettings::ALL.iter().map(|setting| setting_flag(setting, arguments)))
+        .after_help(AFTER_HELP)
         .subcommand(Command::new("run").about("Runs the job (the default)"))
         .subcommand(
             Command::new("plan").about("Shows the graph").arg(
-                Arg::new("mermaid").long("mermaid").action(ArgAction::SetTrue).help("As a Mermaid flowchart"),
+                Arg::new("mermaid")
+                    .long("mermaid")
+                    .action(ArgAction::SetTrue)
+                    .conflicts_with("json")
+                    .help("As a Mermaid flowchart"),
             ),
         )
         .subcommand(Command::new("config").about("Shows every setting in force and where it came from"))
@@ -84,10 +95,22 @@ fn command(binary: Binary) -> Command {
         .subcommand(dirty_command::command())
 }
 
-/// The settings of a job are flags of their own.
-fn setting_flag(setting: &Setting) -> Arg {
-    let default = setting.default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
-    let help = format!("{}{default}", setting.doc.trim());
+const AFTER_HELP: &str = "\
+Environment:
+  FLARE_PROFILE, FLARE_CONFIG  As --profile and --config
+  FLARE_LOG                    What is logged: error, warn, info (the default), debug or trace, also by module, such
+                               as warn,flare_runtime=debug
+  FLARE_SOURCE_ORDER_TOPIC     Sets source.Order.topic, and so on for any setting
+";
+
+/// The settings of a job are flags of their own. `arguments` are those of its attribute, if the binary has one job.
+fn setting_flag(setting: &Setting, arguments: &[(&str, Literal)]) -> Arg {
+    let argument = arguments.iter().find(|(name, _)| *name == setting.name);
+    let default = argument.map(|(_, value)| value.to_string());
+    let default = default.or_else(|| setting.default.map(str::to_owned));
+    let default = default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
+    let range = if setting.range == Range::Any { String::new() } else { format!(" [{}]", setting.kind()) };
+    let help = format!("{}{range}{default}", setting.doc.trim());
     let flag = setting.name.replace('_', "-");
     Arg::new(setting.name)
         .long(flag)
@@ -208,10 +231,14 @@ pub(super) async fn see_through(
     summary
 }
 
-fn show_plan(selection: &Selection, mermaid: bool) -> Result<ExitCode> {
+fn show_plan(selection: &Selection, mermaid: bool, json: bool) -> Result<ExitCode> {
     let described = describe(selection)?;
     let plan = plan(&described);
-    print!("{}", if mermaid { plan.mermaid } else { plan.text });
+    match (mermaid, json) {
+        (true, _) => print!("{}", plan.mermaid),
+        (false, true) => println!("{}", plan.json),
+        (false, false) => print!("{}", plan.text),
+    }
     Ok(tell(&described.builder.problems))
 }
 
@@ -240,7 +267,7 @@ fn doctor(selection: &Selection, json: bool) -> Result<ExitCode> {
     let problems = match describe(selection) {
         Ok(mut described) => block_on(check(&mut described.builder))?,
         Err(error) if json => {
-            println!("{}", serde_json::json!({ "error": error.report() }));
+            println!("{}", serde_json::json!({ "error": error.report(), "remedy": error.remedy() }));
             return Ok(ExitCode::from(2));
         }
         Err(error) => return Err(unreadable(error)),

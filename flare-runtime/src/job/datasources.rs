@@ -39,7 +39,7 @@ impl Job {
         let found = datasource(&mut builder.opening(&binding, &[]), name);
         found.ok_or_else(|| {
             let message = "the datasource has no valid settings";
-            Error::new(ErrorKind::Config, message).with("datasource", name)
+            Error::new(ErrorKind::Config, message).with("datasource", name).consequence()
         })
     }
 }

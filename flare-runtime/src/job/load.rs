@@ -1,6 +1,5 @@
 //! From a binary and its arguments to a described job.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,26 +68,16 @@ pub(crate) fn describe(selection: &Selection) -> Result<Described> {
 /// Merges the configuration and describes the job; what is wrong is in the builder's problems.
 ///
 /// # Errors
-/// `Config` when a configuration file cannot be read, or a setting of the job itself is wrong.
+/// `Config` when a configuration file cannot be read.
 pub(crate) fn describe_subject(job: Subject, selection: &Selection) -> Result<Described> {
     let mut problems = Problems::default();
     let declared = Arc::new(Declared::collect(&mut problems));
     let files = files(selection)?;
     let mut config = merge(selection, &files)?;
     let mut section = config.section("job", Some(Layer::attribute(job.place, job.arguments)));
-    let settings = JobSettings::read(&mut section, &mut problems);
+    let settings = JobSettings::read_or_default(&mut section, &mut problems);
     section.finish(&mut problems);
-    for (name, value) in settings.iter().flat_map(JobSettings::counts) {
-        if value == 0 {
-            problems.add("bad-value", format!("job.{name}"), "0 is too small", "write at least 1");
-        }
-    }
-    let mut section = config.section("dirty", None);
-    let dirty = DirtySettings::read(&mut section, &mut problems);
-    drop(section);
-    let (Some(settings), Some(dirty)) = (settings, dirty) else {
-        return Err(problems.into_result().expect_err("a setting was missing"));
-    };
+    let dirty = DirtySettings::read_or_default(&mut config.section("dirty", None), &mut problems);
     let (name, registry) = (job.name.clone(), Arc::new(built_in()));
     let start = Start { name, config, problems, registry, declared, settings, dirty };
     let builder = build(job, start)?;
@@ -110,18 +99,24 @@ fn build(job: Subject, start: Start) -> Result<Builder> {
     let described = (job.describe)(&mut description);
     drop(description);
     let Some(mut builder) = handle.into_inner() else {
-        let message = "the job function kept a stream; end every stream before the function returns";
-        return Err(Error::new(ErrorKind::Config, message).with("job", job.name));
+        let error = Error::new(ErrorKind::Config, "the job function kept a stream").with("job", job.name);
+        return Err(error.with_remedy("end every stream before the function returns"));
     };
-    if let Err(error) = described {
-        builder.problems.add_error("job", job.place, &error);
-    }
     dirty::add_sink(&mut builder);
     builder.graph.connect_dirty();
-    plan::check(&builder.graph, &mut builder.problems);
-    let declared: BTreeSet<String> = builder.declared.sections().collect();
-    let Builder { config, problems, .. } = &mut builder;
-    config.finish(&declared, problems);
+    let Builder { graph, config, problems, declared, .. } = &mut builder;
+    plan::check_ids(graph, problems);
+    match described {
+        Ok(()) => {
+            plan::check_ends(graph, problems);
+            for name in config.finish(&declared.sections().collect(), problems) {
+                tracing::warn!("the environment's variable {name} is no setting of Flare and is passed over");
+            }
+        }
+        Err(error) if error.is_consequence() && !problems.is_empty() => {}
+        // What the function would have gone on to read and to end is not known.
+        Err(error) => problems.add_error("job", job.place, &error),
+    }
     Ok(builder)
 }
 
@@ -130,17 +125,17 @@ fn choose(declared: &Declared, name: Option<&str>) -> Result<&'static JobDeclara
     let list = || names().collect::<Vec<_>>().join(", ");
     match (declared.jobs.as_slice(), name) {
         ([], _) => {
-            let message = "this binary has no job; write `#[flare_job]` on a function";
-            Err(Error::new(ErrorKind::Config, message))
+            let error = Error::new(ErrorKind::Config, "this binary has no job");
+            Err(error.with_remedy("write `#[flare_job]` on a function"))
         }
         ([only], None) => Ok(only),
         (_, None) => {
-            let message = "this binary has several jobs; choose one by `--job NAME`";
-            Err(Error::new(ErrorKind::Config, message).with("jobs", list()))
+            let error = Error::new(ErrorKind::Config, "this binary has several jobs").with("jobs", list());
+            Err(error.with_remedy("choose one by `--job NAME`"))
         }
         (jobs, Some(name)) => jobs.iter().find(|job| job.name == name).copied().ok_or_else(|| {
             let message = "this binary has no job of this name";
-            Error::new(ErrorKind::Config, message).with("job", name).with("hint", suggestion(name, names()))
+            Error::new(ErrorKind::Config, message).with("job", name).with_remedy(suggestion(name, names()))
         }),
     }
 }

@@ -61,7 +61,7 @@ pub fn page() -> String {
             let default = setting.default.map_or("-".to_owned(), |default| format!("`{default}`"));
             let doc = setting.doc.trim().replace('\n', " ").replace('|', "\\|");
             let doc = doc.split_whitespace().collect::<Vec<_>>().join(" ");
-            let _ = writeln!(page, "| `{}` | {} | {default} | {doc} |", setting.name, setting.ty);
+            let _ = writeln!(page, "| `{}` | {} | {default} | {doc} |", setting.name, setting.kind());
         }
     }
     page
@@ -73,9 +73,19 @@ const INTRODUCTION: &str = "\
 Made from the declarations in the source by a test; run it with `UPDATE=1` to write this page anew.
 
 A setting has one name everywhere: the attribute's argument, the key in `flare.toml`, the variable of the environment
-(`source.orders.topic` is `FLARE_SOURCE_ORDERS_TOPIC`), and `--set source.orders.topic=…` on the command line.
+(`source.Order.topic` is `FLARE_SOURCE_ORDER_TOPIC`), and `--set source.Order.topic=…` on the command line.
 `NAME` is the connector's or lookup's name, by default that of its struct. Durations are written as `500ms`, `30s`, `5m`.
 A setting without a default is required, or absent, as its text says. Relative paths start at the folder of the
 configuration file. Beside the settings of its connector, a source, a sink, a lookup and the section `dirty` have a
 `connector`; a layer that names another one begins the section anew.
+
+A value outside the range beside its type is refused before the job starts, wherever it comes from. So is a variable
+that is no setting although its first word is, or nearly is, that of a section below: `FLARE_JOB_BATHC`,
+`FLARE_JOBS_BATCH`. Other variables that begin with `FLARE_` are named in the log and passed over; Kubernetes sets
+`FLARE_SERVICE_HOST` and the like for a service called `flare`. For a service called `flare-job` or `flare-source`,
+switch them off by `enableServiceLinks: false`.
+
+Three variables are no settings: `FLARE_PROFILE` and `FLARE_CONFIG` stand for `--profile` and `--config`, and
+`FLARE_LOG` says what is logged: `error`, `warn`, `info` (the default), `debug` or `trace`, also by module, as in
+`warn,flare_runtime=debug`.
 ";

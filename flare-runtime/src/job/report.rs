@@ -10,7 +10,7 @@ use super::load::Described;
 use crate::api::Figure;
 use crate::engine::{Ending, Outcome};
 use crate::monitor::Totals;
-use crate::plan::{self, Graph, Role};
+use crate::plan::{self, Graph, OperatorInfo, Role};
 
 /// Versions, host, settings and graph, for the start of a job.
 pub(crate) fn environment(described: &Described, version: &str) -> String {
@@ -64,8 +64,12 @@ pub struct Summary {
     pub checkpoints: u64,
     /// What each sink writes to.
     pub outputs: BTreeMap<String, String>,
-    /// Every operator's figures.
+    /// Every operator's figures, by its id.
     pub operators: BTreeMap<String, OperatorFigures>,
+    /// Names of operators by their ids, where `.id("…")` or `.name("…")` makes them differ.
+    pub names: BTreeMap<String, String>,
+    #[serde(skip)]
+    lookups: Vec<OperatorInfo>,
 }
 
 /// What a summary needs of the graph, which the run consumes.
@@ -74,18 +78,24 @@ pub(crate) struct Shape {
     sources: Vec<String>,
     sinks: Vec<(String, String)>,
     dirty: Option<String>,
+    lookups: Vec<OperatorInfo>,
+    names: BTreeMap<String, String>,
 }
 
 impl Shape {
     pub(crate) fn of(graph: &Graph) -> Self {
         let mut shape = Self::default();
         for (index, node) in graph.stages.iter().enumerate() {
+            let renamed = std::iter::once(&node.info.head).chain(&node.info.fused);
+            let renamed = renamed.filter(|operator| operator.name != *operator.id.0);
+            shape.names.extend(renamed.map(|operator| (operator.id.to_string(), operator.name.clone())));
             let (id, detail) = (node.info.head.id.to_string(), node.info.detail.clone());
             match node.info.head.role {
                 _ if graph.dirty_stage == Some(index) => shape.dirty = Some(detail),
                 Role::Source => shape.sources.push(id),
                 Role::Sink => shape.sinks.push((id, detail)),
-                Role::Lookup | Role::Transform => {}
+                Role::Lookup => shape.lookups.push(node.info.head.clone()),
+                Role::Transform => {}
             }
         }
         shape
@@ -152,6 +162,8 @@ impl Summary {
             checkpoints: outcome.checkpoints,
             outputs,
             operators,
+            names: shape.names.clone(),
+            lookups: shape.lookups.clone(),
         }
     }
 
@@ -170,13 +182,13 @@ impl Summary {
             self.skipped,
             self.checkpoints
         );
-        for (operator, figures) in
-            self.operators.iter().filter(|(operator, _)| operator.starts_with("lookup."))
-        {
+        for operator in &self.lookups {
+            let Some(figures) = self.operators.get(&*operator.id.0) else { continue };
             let count = |name: &str| figures.get(name).map_or(0, number);
             let _ = write!(
                 text,
-                "  {operator}: looked up {}, hits {}, misses {}, rows missing {}, requests {}",
+                "  {}: looked up {}, hits {}, misses {}, rows missing {}, requests {}",
+                operator.label(),
                 count("records_in"),
                 count("cache_hits"),
                 count("cache_misses"),

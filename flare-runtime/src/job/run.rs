@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) text: String,
     /// A Mermaid flowchart.
     pub(crate) mermaid: String,
+    /// JSON for programs.
+    pub(crate) json: String,
 }
 
 /// The graph of a described job.
@@ -41,6 +43,8 @@ pub(crate) fn plan(described: &Described) -> Plan {
     Plan {
         text: plan::text(graph, settings.parallelism),
         mermaid: plan::mermaid(graph, settings.parallelism),
+        json: serde_json::to_string_pretty(&plan::outline(graph, settings.parallelism))
+            .expect("an outline is plain data"),
     }
 }
 

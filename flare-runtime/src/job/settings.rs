@@ -8,17 +8,17 @@ settings! {
     /// Settings of a job: arguments of `#[flare_job]`, and the section `job`.
     pub struct JobSettings {
         /// Subtasks of every stage that says nothing else.
-        parallelism: usize = "1",
+        parallelism: usize [from 1] = "1",
         /// Time between checkpoints, after which sources commit their positions; `0s` for one at the end only.
         checkpoint: Duration = "10s",
         /// How long a record may wait for a fuller batch between two stages.
         flush: Duration = "10ms",
         /// Records in a full batch.
-        batch: usize = "1024",
+        batch: usize [from 1] = "1024",
         /// Batches that the channel between two subtasks holds.
-        buffer: usize = "8",
+        buffer: usize [from 1] = "8",
         /// How long a stop may take to drain the job before it is cut off.
-        drain_timeout: Duration = "30s",
+        drain_timeout: Duration [above "0s"] = "30s",
     }
 }
 
@@ -26,7 +26,7 @@ settings! {
     /// Settings of one operator: the section `operator.ID`.
     pub struct OperatorSettings {
         /// Subtasks of the operator's stage; the default is the job's.
-        parallelism: Option<usize>,
+        parallelism: Option<usize> [from 1],
     }
 }
 
@@ -35,17 +35,10 @@ settings! {
     pub struct DirtySettings {
         /// Dirty records within the window beyond which the job fails; without it there is no such limit.
         budget_count: Option<u64>,
-        /// Part of dirty records among those read within the window, from 0 to 1, beyond which the job fails; judged
-        /// from 100 records on, and at the end of input.
-        budget_ratio: Option<f64>,
+        /// Part of dirty records among those read within the window, beyond which the job fails; judged from 100 records
+        /// on, and at the end of input.
+        budget_ratio: Option<f64> [from 0 to 1],
         /// The window of the two.
-        budget_window: Duration = "1m",
-    }
-}
-
-impl JobSettings {
-    /// The settings that must be at least 1.
-    pub(super) fn counts(&self) -> [(&'static str, usize); 3] {
-        [("parallelism", self.parallelism), ("batch", self.batch), ("buffer", self.buffer)]
+        budget_window: Duration [above "0s"] = "1m",
     }
 }

@@ -11,10 +11,10 @@ use super::declare::{Connected, ConnectorDeclaration};
 use super::sources::{attribute, named, no_connector, only};
 use super::stream::{Parts, Stream};
 use crate::api::{
-    Binding, ByteBatch, Capability, CreateSink, Downstream, Encode, Format, Metrics, RowBatch, RowEncoder,
-    Sink, SinkBatch, SinkContext, SinkFactory, Subtask, encoder,
+    Backoff, Binding, ByteBatch, Capability, CreateSink, Downstream, Encode, Format, Metrics, RowBatch,
+    RowEncoder, Sink, SinkBatch, SinkContext, SinkFactory, Subtask, encoder,
 };
-use crate::config::{Place, Setting, Settings};
+use crate::config::{Place, Range, Setting, Settings};
 use crate::connectors::generator::GENERATOR;
 use crate::error::Result;
 use crate::model::RowSchema;
@@ -136,7 +136,16 @@ pub(super) const fn with_groups<const N: usize>(
     settings: &[Setting],
     groups: &[&'static str],
 ) -> [Setting; N] {
-    let mut all = [Setting { name: "", ty: "table", default: None, live: false, doc: "" }; N];
+    const GROUP: Setting = Setting {
+        name: "",
+        ty: "table",
+        range: Range::Any,
+        default: None,
+        live: false,
+        doc: "",
+        accepts: |_| false,
+    };
+    let mut all = [GROUP; N];
     let mut index = 0;
     while index < N {
         if index < settings.len() {
@@ -179,6 +188,9 @@ pub(super) fn open_sink(
     let mut group = section.group("retry");
     let retry = RetrySettings::read(&mut group, problems);
     group.finish(problems);
+    if let Some(RetrySettings { backoff, max_backoff, .. }) = retry {
+        Backoff::check(backoff, max_backoff, &format!("{path}.retry"), problems);
+    }
     let Some((connector, _)) = chosen else {
         problems.add("missing-setting", format!("{path}.connector"), "the sink has no connector", "name one");
         return None;

@@ -341,6 +341,7 @@ pub(super) fn attribute(declaration: &ConnectorDeclaration, allowed: impl Fn(&st
 /// Notes that the chosen connector cannot be had, and why.
 pub(super) fn no_connector(builder: &mut Builder, path: &str, connector: &str, role: &str) {
     let place = format!("{path}.connector");
+    builder.config.pass_over(path);
     let problems = &mut builder.problems;
     if let Some(feature) = builder.registry.missing_feature(connector) {
         let message = format!("the connector `{connector}` is not in this build");
@@ -389,6 +390,6 @@ pub(super) fn named<T>(
         let error = Error::new(ErrorKind::Config, message).with("struct", std::any::type_name::<T>());
         error
             .with("name", name)
-            .with("hint", suggestion(name, candidates.iter().map(|candidate| candidate.name)))
+            .with_remedy(suggestion(name, candidates.iter().map(|candidate| candidate.name)))
     })
 }

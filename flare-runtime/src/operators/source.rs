@@ -34,7 +34,7 @@ settings! {
         /// How a payload holds a record: `json` or `csv`.
         format: Format = "json",
         /// At most this many records in a batch.
-        batch: usize = "1024",
+        batch: usize [from 1] = "1024",
         /// What happens to a payload that does not parse: `dirty`, `skip` or `fail`.
         on_error: OnError = "dirty",
         /// How far a record may come behind a later one, in event time.

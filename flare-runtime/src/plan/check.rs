@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{Graph, OperatorInfo, Role};
 use crate::config::Problems;
 
-/// Checks the graph: every stream ends somewhere, ids are unique, there is something to do.
-pub fn check(graph: &Graph, problems: &mut Problems) {
+/// Checks that every stream ends somewhere, and that there is something to do.
+pub fn check_ends(graph: &Graph, problems: &mut Problems) {
     for end in graph.open_ends.values() {
         let OperatorInfo { name, role, place, .. } = &end.last;
         let (code, message) = match role {
@@ -15,6 +15,15 @@ pub fn check(graph: &Graph, problems: &mut Problems) {
         };
         problems.add(code, place, message, "end it in `.sink::<…>()` or `.for_each(…)`, or remove it");
     }
+    // The stage that takes dirty records is there in any case.
+    let has_source = graph.stages.iter().any(|node| node.info.head.role == Role::Source);
+    if !has_source && graph.open_ends.is_empty() {
+        problems.add("empty-job", "job", "the job has no source", "begin with `job.source::<…>()?`");
+    }
+}
+
+/// Checks that no two operators have the same id.
+pub fn check_ids(graph: &Graph, problems: &mut Problems) {
     let mut seen: BTreeMap<_, &OperatorInfo> = BTreeMap::new();
     let stages = graph.stages.iter().map(|node| &node.info);
     for operator in stages.flat_map(|info| std::iter::once(&info.head).chain(&info.fused)) {
@@ -28,10 +37,5 @@ pub fn check(graph: &Graph, problems: &mut Problems) {
             };
             problems.add("duplicate-id", operator.place, message, remedy);
         }
-    }
-    // The stage that takes dirty records is there in any case.
-    let has_source = graph.stages.iter().any(|node| node.info.head.role == Role::Source);
-    if !has_source && graph.open_ends.is_empty() {
-        problems.add("empty-job", "job", "the job has no source", "begin with `job.source::<…>()?`");
     }
 }

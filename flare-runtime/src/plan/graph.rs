@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::api::{Clock, DirtyOutlet, Edge, InputPort, Output, Partition, Replay, StageContext, Subtask};
@@ -37,8 +38,16 @@ pub struct OperatorInfo {
     pub place: Place,
 }
 
+impl OperatorInfo {
+    /// Its name, with its id where that is another one.
+    pub fn label(&self) -> String {
+        if self.name == *self.id.0 { self.name.clone() } else { format!("{} ({})", self.name, self.id) }
+    }
+}
+
 /// How records spread over the subtasks of the next stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Exchange {
     /// Subtask to subtask where both stages have the same parallelism, else in turn.
     Auto,

@@ -4,10 +4,10 @@ mod check;
 mod graph;
 mod render;
 
-pub use check::check;
+pub use check::{check_ends, check_ids};
 pub(crate) use graph::Shape;
 pub use graph::{
     Build, EdgeInfo, Exchange, Graph, MakePartition, OpenEnd, OperatorInfo, PortRef, Ports, Role, StageInfo,
     StageNode, Wiring,
 };
-pub use render::{mermaid, text};
+pub use render::{StageOutline, mermaid, outline, text};

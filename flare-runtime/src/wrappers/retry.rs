@@ -15,9 +15,9 @@ settings! {
         /// Tries after the first.
         times: u32 = "5",
         /// The pause before the second try; it doubles with each further one, less a random half.
-        backoff: Duration = "100ms",
+        backoff: Duration [above "0s"] = "100ms",
         /// The longest pause.
-        max_backoff: Duration = "10s",
+        max_backoff: Duration [above "0s"] = "10s",
     }
 }
 

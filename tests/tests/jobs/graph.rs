@@ -29,6 +29,31 @@ fn reports_every_mistake_of_a_graph_at_once() {
 }
 
 #[test]
+fn tells_nothing_that_only_follows_from_an_error_of_the_function() {
+    let error = check(
+        |job, _: Collected<u32>| {
+            let _orders = job.values("a", vec![1_u32]);
+            Err(flare::Error::user("no such file"))
+        },
+        |runner| runner.set("operator.map-1.parallelism", 2),
+    );
+    let report = error.map(|_| ()).unwrap_err().report();
+    assert!(report.contains("1 problem:") && report.contains("no such file"), "{report}");
+    assert!(problems(|_, _| Err(flare::Error::user("nothing"))).contains("1 problem:"));
+    let report = problems(|job, _| job.datasource("nowhere").map(|_| ()));
+    assert!(report.contains("1 problem:") && report.contains("datasource.nowhere.url"), "{report}");
+}
+
+#[test]
+fn refuses_a_stage_without_subtasks() {
+    let report = problems(|job, out| {
+        job.values("a", vec![1_u32]).map(|n| n).parallelism(0).for_each(out.collector());
+        Ok(())
+    });
+    assert!(report.contains("graph.rs") && report.contains("`.parallelism(1)`"), "{report}");
+}
+
+#[test]
 fn refuses_a_job_without_a_source() {
     assert!(problems(|_, _| Ok(())).contains("the job has no source"));
 }

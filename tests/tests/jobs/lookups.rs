@@ -9,7 +9,7 @@ use crate::support::{Collected, Folder, check};
 /// A city, looked up.
 #[async_lookup(datasource = "dimension", sql = "SELECT id, name FROM cities WHERE id = :id", batch = 3)]
 #[derive(Clone, Debug, FromRow)]
-pub struct City {
+pub(crate) struct City {
     #[key]
     id: u32,
     name: String,
@@ -42,6 +42,22 @@ fn joins_rows_of_a_table_in_order() {
 }
 
 #[test]
+fn shows_an_id_and_a_name_of_a_lookup() {
+    let folder = Folder::new();
+    let config = cities(&folder);
+    let describe = |job: &mut Job, out: Collected<String>| {
+        let ids = job.values("ids", vec![0_u32]);
+        let names = ids.lookup(|id: &u32| *id, |_, city: &City| city.name.clone())?;
+        names.id("city-by-id").name("cities").for_each(out.collector());
+        Ok(())
+    };
+    let (summary, _) = check(describe, |runner| runner.config(config)).unwrap();
+    assert!(summary.text().contains("  cities (city-by-id): looked up 1,"), "{}", summary.text());
+    assert_eq!(summary.names["city-by-id"], "cities");
+    assert!(summary.operators.contains_key("city-by-id"));
+}
+
+#[test]
 fn preloads_a_small_table() {
     let folder = Folder::new();
     let config = cities(&folder);
@@ -69,6 +85,9 @@ fn asks_a_function_of_the_user() {
         squares.for_each(out.collector());
         Ok(())
     };
+    let error = check(describe, |runner| runner.set("lookup.square.on_miss", "default"));
+    let report = error.map(|_| ()).unwrap_err().report();
+    assert!(report.contains("no default row") && report.contains("let the function itself"), "{report}");
     let (summary, out) = check(describe, |runner| runner.set("lookup.square.on_miss", "skip")).unwrap();
     assert_eq!(out.items()[..3], ["0²=0", "1²=1", "2²=4"]);
     assert_eq!((out.items().len(), summary.skipped), (9, 1));

@@ -21,7 +21,7 @@ settings! {
         /// Lines at the beginning of each file that are passed over, such as a CSV header.
         skip_lines: u64 = "0",
         /// The longest line in bytes; a longer one is turned aside.
-        max_line: usize = "16777216",
+        max_line: usize [from 1] = "16777216",
     }
 }
 

@@ -74,10 +74,6 @@ impl Datasource {
     /// `Config` when a setting cannot be used; `Unsupported` when this build lacks the database's feature.
     pub(super) fn open(name: &str, settings: &DatasourceSettings, base: &Path) -> Result<Self> {
         let target = Target::open(settings, base).map_err(|error| error.with("datasource", name))?;
-        if settings.max_connections == 0 {
-            let error = Error::new(ErrorKind::Config, "`max_connections` must be at least 1");
-            return Err(error.with("datasource", name));
-        }
         let init_sql = settings.init_sql.as_ref().map(|path| base.join(path));
         if let Some(path) = init_sql.as_ref().filter(|path| !path.is_file()) {
             let error = Error::new(ErrorKind::Config, "the file that `init_sql` names does not exist");

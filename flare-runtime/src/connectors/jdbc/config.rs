@@ -21,13 +21,13 @@ settings! {
         /// The user's password; goes before the url's.
         password: Option<Secret>,
         /// How many connections there may be at the same time, all subtasks together.
-        max_connections: usize = "8",
+        max_connections: usize [from 1] = "8",
         /// How long connecting may take.
-        connect_timeout: Duration = "10s",
+        connect_timeout: Duration [above "0s"] = "10s",
         /// After which time without use a connection is closed.
         idle_timeout: Duration = "10m",
         /// How long one statement may take; without it, as long as the server allows.
-        statement_timeout: Option<Duration>,
+        statement_timeout: Option<Duration> [above "0s"],
         /// Path of a file of SQL statements that run once, before the datasource is first used.
         init_sql: Option<String>,
     }

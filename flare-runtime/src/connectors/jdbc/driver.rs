@@ -121,7 +121,7 @@ impl Target {
             Some(dialect) => {
                 let message = "this build lacks the database of the datasource's `url`";
                 let remedy = format!("switch on the feature `{}`", dialect.name());
-                return Err(Error::new(ErrorKind::Unsupported, message).with("remedy", remedy));
+                return Err(Error::new(ErrorKind::Unsupported, message).with_remedy(remedy));
             }
             None => Err(sqlx::Error::PoolClosed),
         };

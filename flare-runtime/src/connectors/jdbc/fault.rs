@@ -103,7 +103,7 @@ impl Fault {
         };
         let mut made = Error::new(meaning.kind, message);
         if !meaning.remedy.is_empty() {
-            made = made.with("remedy", meaning.remedy);
+            made = made.with_remedy(meaning.remedy);
         }
         made.caused_by(error)
     }
@@ -143,7 +143,7 @@ pub(super) fn unknown_type(column: &str, ty: &str) -> Error {
     Error::new(ErrorKind::Failed, "a column of the query's result has a type that cannot be read")
         .with("column", column)
         .with("type", ty)
-        .with("remedy", format!("read it as text: CAST({column} AS …) or {column}::text"))
+        .with_remedy(format!("read it as text: CAST({column} AS …) or {column}::text"))
 }
 
 /// A moment that no calendar date can be given for.

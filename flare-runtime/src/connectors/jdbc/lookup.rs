@@ -66,9 +66,7 @@ impl RowLookup for JdbcLookup {
                 "a column of the query's result has a type that cannot be read",
             );
             let error = error.with("column", &column.name).with("type", &column.ty);
-            return Err(
-                self.place(error.with("remedy", "read it as text: CAST(column AS …) or column::text"))
-            );
+            return Err(self.place(error.with_remedy("read it as text: CAST(column AS …) or column::text")));
         }
         let names = || columns.iter().map(|column| column.name.as_str());
         let mut wanted = self.schema.columns.iter().map(|column| column.name);
@@ -77,7 +75,7 @@ impl RowLookup for JdbcLookup {
             let error = Error::new(ErrorKind::Config, "the query gives no column for a field of the struct");
             let remedy =
                 format!("select it, or give the field another column; {}", suggestion(column, names()));
-            Err(self.place(error.with("column", column).with("remedy", remedy)))
+            Err(self.place(error.with("column", column).with_remedy(remedy)))
         })
     }
 
@@ -100,7 +98,7 @@ impl RowLookup for JdbcLookup {
         let Some(sql) = self.query.all() else {
             let message = "the query cannot be loaded whole: its condition on the key cannot be taken away";
             let remedy = "write the condition as `key = :key` in the outermost WHERE, joined by AND";
-            return Err(self.place(Error::new(ErrorKind::Unsupported, message).with("remedy", remedy)));
+            return Err(self.place(Error::new(ErrorKind::Unsupported, message).with_remedy(remedy)));
         };
         let mut session = self.datasource.session().await?;
         session.query(sql, &[]).await.map_err(|error| self.place(error))

@@ -70,7 +70,7 @@ impl Writer {
         if known.columns.is_empty() {
             let error =
                 Error::new(ErrorKind::Config, "the table does not exist, or its columns may not be seen");
-            return Err(error.with("remedy", "create the table, or correct `table`"));
+            return Err(error.with_remedy("create the table, or correct `table`"));
         }
         let mut missing = Vec::new();
         let mut columns = Vec::new();
@@ -86,16 +86,15 @@ impl Writer {
             return Err(error
                 .with("missing", missing.join(", "))
                 .with("columns", there.join(", "))
-                .with("remedy", "add the columns, or rename or skip the fields"));
+                .with_remedy("add the columns, or rename or skip the fields"));
         }
         let keys: Vec<&str> = schema.key().map(|column| column.name).collect();
         if mode == Mode::Upsert && !known.is_unique(dialect, &keys) {
             let error =
                 Error::new(ErrorKind::Config, "no primary key or unique index is made of the key columns");
-            return Err(error.with("key", keys.join(", ")).with(
-                "remedy",
-                "create a unique index on exactly these columns, or set `mode = \"insert\"`",
-            ));
+            return Err(error
+                .with("key", keys.join(", "))
+                .with_remedy("create a unique index on exactly these columns, or set `mode = \"insert\"`"));
         }
         let max_packet = known.max_packet.unwrap_or(usize::MAX);
         Ok(Self { dialect, mode, table: dialect.quote_table(table), columns, max_packet })

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::api::Backoff;
 use crate::config::{Problems, Section, Settings, choices, settings};
 
 choices! {
@@ -32,15 +33,15 @@ settings! {
     /// Settings of a lookup, whatever its connector.
     pub struct LookupSettings {
         /// Records that may be inside the lookup at a time, in each subtask.
-        capacity: usize = "256",
+        capacity: usize [from 1] = "256",
         /// Requests that may run at a time, all subtasks together; the default is what the connector bears.
-        concurrency: Option<usize>,
+        concurrency: Option<usize> [from 1],
         /// Keys that one request asks for at most.
-        batch: usize = "100",
+        batch: usize [from 1] = "100",
         /// `ordered` or `unordered`.
         order: Order = "ordered",
         /// How long a record waits for its row, retries included.
-        timeout: Duration = "2s",
+        timeout: Duration [above "0s"] = "2s",
         /// What happens when the time is over: `dirty`, `default`, `fail` or `skip`.
         on_timeout: OnFailure = "dirty",
         /// What happens when the request failed for good.
@@ -50,7 +51,7 @@ settings! {
         /// Load the whole table at the start and ask nothing afterwards.
         preload: bool = "false",
         /// How often a preloaded table is loaded anew; a load that takes longer has failed.
-        refresh: Duration = "10m",
+        refresh: Duration [above "0s"] = "10m",
     }
 }
 
@@ -60,12 +61,12 @@ settings! {
         /// Rows and misses that are kept; 0 for no cache.
         capacity: u64 = "10000",
         /// How long a row is served.
-        ttl: Duration = "10m",
-        /// How long it is remembered that there is no row.
+        ttl: Duration [above "0s"] = "10m",
+        /// How long it is remembered that there is no row; `0s` for not at all.
         miss_ttl: Duration = "30s",
         /// Age at which a row that is asked for is loaded anew, while the old one is still served.
-        refresh_after: Option<Duration>,
-        /// How long beyond `ttl` a row is served when a request fails.
+        refresh_after: Option<Duration> [above "0s"],
+        /// How long beyond `ttl` a row is served when a request fails; `0s` for not at all.
         stale: Duration = "0s",
     }
 }
@@ -76,9 +77,9 @@ settings! {
         /// Requests after the first.
         times: u32 = "3",
         /// The pause before the second request; it doubles with each further one, less a random half.
-        backoff: Duration = "50ms",
+        backoff: Duration [above "0s"] = "50ms",
         /// The longest pause.
-        max_backoff: Duration = "1s",
+        max_backoff: Duration [above "0s"] = "1s",
         /// Whether a missing row is asked for again, for dimension tables that lag behind.
         on_miss: bool = "false",
     }
@@ -96,8 +97,13 @@ pub struct LookupConfig {
 }
 
 impl LookupConfig {
-    /// Reads them from the section `lookup.NAME`; `has_default` says whether there is a default row.
-    pub fn read(section: &mut Section<'_>, has_default: bool, problems: &mut Problems) -> Option<Self> {
+    /// Reads them from the section `lookup.NAME`. `default_row` is `Ok` if there is one, else what to do about it where
+    /// a strategy asks for it.
+    pub fn read(
+        section: &mut Section<'_>,
+        default_row: Result<(), &str>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let lookup = LookupSettings::read(section, problems);
         let path = section.path().to_owned();
         let mut group = section.group("cache");
@@ -107,32 +113,21 @@ impl LookupConfig {
         let retry = LookupRetry::read(&mut group, problems);
         group.finish(problems);
         let config = Self { lookup: lookup?, cache: cache?, retry: retry? };
-        config.check(&path, has_default, problems);
+        config.check(&path, default_row, problems);
         Some(config)
     }
 
-    fn check(&self, path: &str, has_default: bool, problems: &mut Problems) {
+    fn check(&self, path: &str, default_row: Result<(), &str>, problems: &mut Problems) {
         let LookupSettings { on_timeout, on_error, on_miss, .. } = self.lookup;
         let strategies = [("on_timeout", on_timeout), ("on_error", on_error), ("on_miss", on_miss)];
         for (name, strategy) in strategies {
-            if strategy == OnFailure::Default && !has_default {
-                let remedy = "name a function in the attribute: `default = path::to::function`";
-                problems.add(
-                    "no-default-row",
-                    format!("{path}.{name}"),
-                    "the lookup has no default row",
-                    remedy,
-                );
+            if let (OnFailure::Default, Err(remedy)) = (strategy, default_row) {
+                let place = format!("{path}.{name}");
+                problems.add("no-default-row", place, "the lookup has no default row", remedy);
             }
         }
-        let zero = [("capacity", self.lookup.capacity), ("batch", self.lookup.batch)];
-        for (name, _) in zero.into_iter().filter(|(_, value)| *value == 0) {
-            problems.add("bad-value", format!("{path}.{name}"), "0 is too small", "write at least 1");
-        }
-        if self.lookup.timeout.is_zero() {
-            let message = "a timeout of zero leaves no time for an answer";
-            problems.add("bad-value", format!("{path}.timeout"), message, "write for example \"2s\"");
-        }
+        let LookupRetry { backoff, max_backoff, .. } = self.retry;
+        Backoff::check(backoff, max_backoff, &format!("{path}.retry"), problems);
         if self.cache.refresh_after.is_some_and(|after| after >= self.cache.ttl) {
             let message = "a row would expire before it is refreshed";
             let place = format!("{path}.cache.refresh_after");
