@@ -2,7 +2,7 @@
 
 use darling::error::Accumulator;
 use darling::{Error, Result};
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -11,12 +11,13 @@ use syn::{Path, Type};
 use crate::arguments::{Argument, Arguments, Setting, similar};
 use crate::groups::Retry;
 use crate::record::{self, Field, Record};
-use crate::values::{Delay, Name, OnError, Text, error};
+use crate::values::{Delay, Name, OnError, Span, Text, error};
 
 /// Arguments of a struct that is read as records, as written.
 pub(crate) struct Source {
     event_time: Option<Argument<Text>>,
-    out_of_orderness: Option<Argument<Delay>>,
+    /// Those that mean nothing without it.
+    timed: Vec<(&'static str, Ident)>,
 }
 
 /// A valid connector attribute.
@@ -55,17 +56,22 @@ impl Source {
     /// Takes what every source takes beside `batch`.
     pub(crate) fn parse(arguments: &mut Arguments<'_>) -> Self {
         let event_time = arguments.take("event_time");
-        let out_of_orderness = arguments.setting("out_of_orderness");
+        let late = arguments.setting::<Delay>("out_of_orderness");
+        let idle = arguments.setting::<Span>("idle_after");
+        let late = late.map(|argument| ("out_of_orderness", argument.name));
+        let idle = idle.map(|argument| ("idle_after", argument.name));
         arguments.setting::<OnError>("on_error");
-        Self { event_time, out_of_orderness }
+        Self { event_time, timed: late.into_iter().chain(idle).collect() }
     }
 
     /// The position of the field with the event time.
     pub(crate) fn check(&self, record: Option<&Record>, errors: &mut Accumulator) -> Option<usize> {
-        if let (Some(late), None) = (&self.out_of_orderness, &self.event_time) {
-            let message =
-                "`out_of_orderness` needs `event_time`; add `event_time = \"…\"` with the field's name";
-            errors.push(error(&late.name, message));
+        if self.event_time.is_none() {
+            for (name, written) in &self.timed {
+                let message =
+                    format!("`{name}` needs `event_time`; add `event_time = \"…\"` with the field's name");
+                errors.push(error(written, message));
+            }
         }
         let field = self.event_time.as_ref()?.value.as_ref()?;
         let fields = &record?.fields;

@@ -20,6 +20,7 @@ pub(crate) const ACCEPTED: Accepted = Accepted {
         "max_line",
         "event_time",
         "out_of_orderness",
+        "idle_after",
         "batch",
         "on_error",
         "flush",

@@ -9,11 +9,20 @@ use syn::punctuated::Punctuated;
 use syn::{FnArg, GenericArgument, ItemFn, PathArguments, PathSegment, ReturnType, Signature, Token, Type};
 
 use crate::arguments::{Accepted, Argument, Arguments, Setting};
-use crate::values::{Count, Delay, Name, Span, error};
+use crate::values::{Count, Delay, Groups, Name, Span, error};
 
 pub(crate) const ACCEPTED: Accepted = Accepted {
     owner: "`#[flare_job]`",
-    names: &["name", "parallelism", "checkpoint", "flush", "batch", "buffer", "drain_timeout"],
+    names: &[
+        "name",
+        "parallelism",
+        "max_parallelism",
+        "checkpoint",
+        "flush",
+        "batch",
+        "buffer",
+        "drain_timeout",
+    ],
     hints: &[
         ("interval", "write `checkpoint = \"10s\"`"),
         ("timeout", "write `drain_timeout` here, or `timeout` on the lookup"),
@@ -52,6 +61,7 @@ fn run(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
 fn parse(args: TokenStream, errors: &mut Accumulator) -> Written {
     let mut arguments = Arguments::read(&ACCEPTED, args, errors);
     arguments.setting::<Count>("parallelism");
+    arguments.setting::<Groups>("max_parallelism");
     arguments.setting::<Delay>("checkpoint");
     arguments.setting::<Delay>("flush");
     arguments.setting::<Count>("batch");

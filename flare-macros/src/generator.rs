@@ -11,7 +11,17 @@ use crate::values::{Count, Function, Name};
 
 pub(crate) const ACCEPTED: Accepted = Accepted {
     owner: "`#[generator]`",
-    names: &["with", "name", "rate", "count", "event_time", "out_of_orderness", "batch", "on_error"],
+    names: &[
+        "with",
+        "name",
+        "rate",
+        "count",
+        "event_time",
+        "out_of_orderness",
+        "idle_after",
+        "batch",
+        "on_error",
+    ],
     hints: &[
         ("parallelism", "write it on the job, `#[flare_job(parallelism = 2)]`"),
         ("flush", "a generator is read only, and `flush` is for sinks"),

@@ -35,6 +35,7 @@ pub(crate) const ACCEPTED: Accepted = Accepted {
         "properties",
         "event_time",
         "out_of_orderness",
+        "idle_after",
         "batch",
         "on_error",
         "flush",

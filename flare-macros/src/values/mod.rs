@@ -18,7 +18,7 @@ pub(crate) use choices::{
     Compression, End, FileMode, Format, OnError, Order, Partitioner, Start, Strategy, TableMode,
 };
 pub(crate) use function::Function;
-pub(crate) use numbers::{Count, Flag, Number, Times};
+pub(crate) use numbers::{Count, Flag, Groups, Number, Times};
 pub(crate) use tables::{Headers, Offsets, Properties};
 pub(crate) use texts::{Name, Table, Text, Topic};
 pub(crate) use times::{Delay, DeliveryTimeout, Instant, Linger, Span};

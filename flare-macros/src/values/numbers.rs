@@ -16,6 +16,9 @@ pub(crate) type Count = Whole<1>;
 /// A whole number from 0.
 pub(crate) type Number = Whole<0>;
 
+/// How many key groups there are.
+pub(crate) type Groups = Whole<1, 32_768>;
+
 /// How often something is done again.
 pub(crate) type Times = Whole<0, { u32::MAX as i64 }>;
 

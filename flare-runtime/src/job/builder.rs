@@ -112,7 +112,7 @@ impl Builder {
 
     /// How the keys of keyed streams spread.
     pub(crate) fn key_groups(&self) -> KeyGroups {
-        KeyGroups { count: 128 }
+        KeyGroups { count: self.settings.max_parallelism }
     }
 
     /// An operator whose id is its name: `source.orders`.
@@ -158,6 +158,14 @@ impl Builder {
         } else if info.parallelism == Some(0) {
             let message = format!("`{}` cannot have 0 subtasks", info.head.id);
             self.problems.add("bad-value", info.head.place, message, "write `.parallelism(1)` or more");
+        }
+        let JobSettings { parallelism, max_parallelism: most, .. } = self.settings;
+        let subtasks = info.parallelism.unwrap_or(parallelism);
+        if info.keyed && subtasks > most {
+            let message =
+                format!("a keyed stage of {subtasks} subtasks, and `job.max_parallelism` is {most}");
+            let remedy = "lower its parallelism, or raise `max_parallelism`, which a job's state is bound to";
+            self.problems.add("bad-value", format!("{path}.parallelism"), message, remedy);
         }
     }
 }

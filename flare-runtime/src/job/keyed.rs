@@ -155,7 +155,7 @@ where
             let clock = wiring.clock.clone();
             Box::new(KeyedSubtask::new(wiring.input::<T>(), operator, downstream, clock))
         };
-        let info = StageInfo { behind_dirty, ..StageInfo::new(head) };
+        let info = StageInfo { behind_dirty, keyed: true, ..StageInfo::new(head) };
         let add = Box::new(move |graph: &mut Graph, node: StageNode, reads: &[PortRef]| {
             graph.add_keyed_stage(node, reads, partition)
         });

@@ -9,6 +9,9 @@ settings! {
     pub struct JobSettings {
         /// Subtasks of every stage that says nothing else.
         parallelism: usize [from 1] = "1",
+        /// Key groups that the keys of keyed streams spread over, and so the most subtasks that a keyed stage can ever
+        /// have. It belongs to the state: a job that is to be resumed must not change it.
+        max_parallelism: usize [from 1 to 32768] = "128",
         /// Time between checkpoints, after which sources commit their positions; `0s` for one at the end only.
         checkpoint: Duration = "10s",
         /// How long a record may wait for a fuller batch between two stages.

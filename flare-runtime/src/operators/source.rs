@@ -41,7 +41,7 @@ settings! {
         out_of_orderness: Duration = "0s",
         /// After which time without a record a split (a partition, a file) holds nobody's watermark back; without it,
         /// event time stands still while a split has nothing to give.
-        idle_after: Option<Duration>,
+        idle_after: Option<Duration> [above "0s"],
     }
 }
 

@@ -92,6 +92,8 @@ pub struct StageInfo {
     pub detail: String,
     /// Whether it lies behind the dirty-data output, so that nothing there can be turned aside again.
     pub behind_dirty: bool,
+    /// Whether it is read by key.
+    pub keyed: bool,
     /// Whether it is a source whose records can be read again at their offsets.
     pub replayable: bool,
 }
@@ -100,7 +102,7 @@ impl StageInfo {
     /// A stage of one operator.
     pub fn new(head: OperatorInfo) -> Self {
         let (fused, detail) = (Vec::new(), String::new());
-        Self { head, fused, parallelism: None, detail, behind_dirty: false, replayable: false }
+        Self { head, fused, parallelism: None, detail, behind_dirty: false, keyed: false, replayable: false }
     }
 }
 
