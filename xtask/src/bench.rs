@@ -19,6 +19,7 @@ struct Bench {
 const BENCHES: &[Bench] = &[
     Bench { name: "chain", features: &[], services: &[] },
     Bench { name: "lookup", features: &[], services: &[] },
+    Bench { name: "state", features: &[], services: &[] },
     Bench { name: "kafka-json", features: &["kafka"], services: &["kafka"] },
 ];
 

@@ -1,8 +1,9 @@
 //! One state of all keys of a subtask, in memory.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use indexmap::IndexMap;
 
 use super::ttl::{Timed, Ttl};
@@ -24,7 +25,11 @@ pub struct Table<K, V>(Values<K, V>);
 
 #[derive(Clone, Debug)]
 enum Values<K, V> {
-    Kept(HashMap<K, V, ahash::RandomState>),
+    Kept {
+        /// A table and not a map, so that one search finds a key or its place, and only a new key is cloned.
+        values: HashTable<(K, V)>,
+        hasher: ahash::RandomState,
+    },
     Ageing {
         ttl: Ttl,
         /// Entries have a position, so that a sweep can stop and go on.
@@ -37,7 +42,7 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
     /// An empty table.
     pub fn new(ttl: Option<Ttl>) -> Self {
         Self(match ttl {
-            None => Values::Kept(HashMap::with_hasher(hasher())),
+            None => Values::Kept { values: HashTable::new(), hasher: hasher() },
             Some(ttl) => Values::Ageing { ttl, values: IndexMap::with_hasher(hasher()), swept: 0 },
         })
     }
@@ -45,7 +50,7 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
     /// Number of keys, those included whose time is over and who were not met since.
     pub fn len(&self) -> usize {
         match &self.0 {
-            Values::Kept(values) => values.len(),
+            Values::Kept { values, .. } => values.len(),
             Values::Ageing { values, .. } => values.len(),
         }
     }
@@ -58,7 +63,9 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
     /// The value of a key.
     pub fn get(&mut self, key: &K, now: Timestamp) -> Option<&V> {
         match &mut self.0 {
-            Values::Kept(values) => values.get(key),
+            Values::Kept { values, hasher } => {
+                values.find(hasher.hash_one(key), |(known, _)| known == key).map(|(_, value)| value)
+            }
             Values::Ageing { ttl, values, .. } => {
                 let index = live(*ttl, values, key, now)?;
                 let entry = &mut values[index];
@@ -73,7 +80,9 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
     /// The value of a key, to be changed.
     pub fn get_mut(&mut self, key: &K, now: Timestamp) -> Option<&mut V> {
         match &mut self.0 {
-            Values::Kept(values) => values.get_mut(key),
+            Values::Kept { values, hasher } => {
+                values.find_mut(hasher.hash_one(key), |(known, _)| known == key).map(|(_, value)| value)
+            }
             Values::Ageing { ttl, values, .. } => {
                 let index = live(*ttl, values, key, now)?;
                 let entry = &mut values[index];
@@ -86,12 +95,17 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
     /// The value of a key, to be changed; made by `make` where there is none.
     pub fn get_or_insert_with(&mut self, key: &K, now: Timestamp, make: impl FnOnce() -> V) -> &mut V {
         match &mut self.0 {
-            Values::Kept(values) => {
-                // Asked twice for a new key, so that a known one is not cloned.
-                if !values.contains_key(key) {
-                    values.insert(key.clone(), make());
-                }
-                values.get_mut(key).expect("just made")
+            Values::Kept { values, hasher } => {
+                let entry = values.entry(
+                    hasher.hash_one(key),
+                    |(known, _)| known == key,
+                    |(known, _)| hasher.hash_one(known),
+                );
+                let (_, value) = match entry {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(free) => free.insert((key.clone(), make())).into_mut(),
+                };
+                value
             }
             Values::Ageing { ttl, values, .. } => {
                 let index = live(*ttl, values, key, now);
@@ -106,25 +120,20 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
 
     /// Sets the value of a key.
     pub fn insert(&mut self, key: &K, value: V, now: Timestamp) {
-        match &mut self.0 {
-            Values::Kept(values) => match values.get_mut(key) {
-                Some(known) => *known = value,
-                None => drop(values.insert(key.clone(), value)),
-            },
-            Values::Ageing { values, .. } => {
-                let timed = Timed { value, touched: now };
-                match values.get_mut(key) {
-                    Some(known) => *known = timed,
-                    None => drop(values.insert(key.clone(), timed)),
-                }
-            }
+        let mut value = Some(value);
+        let slot = self.get_or_insert_with(key, now, || value.take().expect("made once"));
+        if let Some(value) = value {
+            *slot = value;
         }
     }
 
     /// Forgets a key; returns its value.
     pub fn remove(&mut self, key: &K, now: Timestamp) -> Option<V> {
         match &mut self.0 {
-            Values::Kept(values) => values.remove(key),
+            Values::Kept { values, hasher } => {
+                let found = values.find_entry(hasher.hash_one(key), |(known, _)| known == key);
+                found.ok().map(|entry| entry.remove().0.1)
+            }
             Values::Ageing { ttl, values, .. } => {
                 let entry = values.swap_remove(key)?;
                 (!ttl.is_over(entry.touched, now)).then_some(entry.value)
@@ -149,7 +158,7 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
     /// Takes all values out, in no order.
     pub fn drain(&mut self) -> impl Iterator<Item = (K, V)> {
         let (kept, ageing) = match &mut self.0 {
-            Values::Kept(values) => (Some(values.drain()), None),
+            Values::Kept { values, .. } => (Some(values.drain()), None),
             Values::Ageing { values, .. } => (None, Some(values.drain(..))),
         };
         let kept = kept.into_iter().flatten();
@@ -159,10 +168,11 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
     /// All values, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let (kept, ageing) = match &self.0 {
-            Values::Kept(values) => (Some(values.iter()), None),
+            Values::Kept { values, .. } => (Some(values.iter()), None),
             Values::Ageing { values, .. } => (None, Some(values.iter())),
         };
         let kept = kept.into_iter().flatten();
+        let kept = kept.map(|(key, value)| (key, value));
         kept.chain(ageing.into_iter().flatten().map(|(key, entry)| (key, &entry.value)))
     }
 }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::subtask::{KeyedOperator, Turn};
 use crate::error::Result;
-use crate::model::{Batch, Key, Timestamp};
+use crate::model::{Batch, Key, Meta, Timestamp};
 use crate::state::Table;
 
 /// A result that is built up record by record, in an accumulator that can be merged with another.
@@ -177,13 +177,22 @@ where
 
     fn batch(&mut self, batch: Batch<T>, turn: &mut Turn<'_, Self::Out>) -> Result<()> {
         let Self { key, aggregate, table } = self;
+        let now = turn.now;
+        let mut next = |item: &T| {
+            let key = key(item);
+            let accumulator = table.get_or_insert_with(&key, now, || aggregate.create());
+            aggregate.add(accumulator, item);
+            let result = aggregate.result(accumulator);
+            (key, result)
+        };
+        if batch.metas.is_empty() {
+            turn.stage.current = Meta::NONE;
+            turn.out.plain(batch.len()).extend(batch.items.iter().map(next));
+            return Ok(());
+        }
         for (item, meta) in batch.into_records() {
             turn.stage.current = meta;
-            let key = key(&item);
-            let accumulator = table.get_or_insert_with(&key, turn.now, || aggregate.create());
-            aggregate.add(accumulator, &item);
-            let result = aggregate.result(accumulator);
-            turn.out.push((key, result), meta);
+            turn.out.push(next(&item), meta);
         }
         Ok(())
     }

@@ -31,6 +31,15 @@ impl<U> Emitted<U> {
         self.last.push(item, meta);
     }
 
+    /// Where records without metadata are added, about `count` of them.
+    pub fn plain(&mut self, count: usize) -> &mut Vec<U> {
+        if !self.last.metas.is_empty() || self.last.len() >= BATCH {
+            self.full.push(std::mem::take(&mut self.last));
+        }
+        self.last.items.reserve(count);
+        &mut self.last.items
+    }
+
     fn take(&mut self) -> impl Iterator<Item = Batch<U>> {
         let last = std::mem::take(&mut self.last);
         self.full.drain(..).chain((!last.is_empty()).then_some(last))
