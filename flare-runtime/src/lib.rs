@@ -12,6 +12,7 @@
 //! | [`engine`] | graph to tasks, channels, shutdown | `plan`, `api` and above; no operator, no connector |
 //! | [`monitor`] | progress and summary over the engine's figures | `engine`'s snapshot types |
 //! | [`job`] | the composition root: streams, registry, command line | everything |
+//! | `testing` | the test kit of a job's crate | everything |
 
 pub mod error;
 pub mod model;
@@ -33,3 +34,6 @@ pub mod engine;
 pub mod monitor;
 
 pub mod job;
+
+#[cfg(feature = "test")]
+pub mod testing;

@@ -103,6 +103,14 @@ pub mod source {
     pub use flare_runtime::model::{Batch, Meta, Reject};
 }
 
+#[doc = include_str!("docs/test.md")]
+#[cfg(feature = "test")]
+pub mod test {
+    pub use flare_runtime::testing::{
+        FlareTest, LiveTest, ManualSource, MockLookup, MockSource, TestRun, TestSink,
+    };
+}
+
 /// Everything that a job usually needs.
 pub mod prelude {
     pub use crate::{

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Metrics, Replay};
 use crate::error::{Error, Result};
-use crate::model::{Batch, Meta, OperatorId, Reject, SplitId, Splits};
+use crate::model::{Batch, Control, Meta, OperatorId, Reject, SplitId, Splits};
 
 /// How far a source got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Intake<T> {
     pub batch: Batch<T>,
     /// What could not be parsed.
     pub rejects: Vec<Reject>,
+    /// What the source itself says of event time behind these records: a watermark or idleness.
+    pub time: Option<Control>,
     /// Read no more than this many records at a time.
     pub limit: usize,
 }
@@ -36,12 +38,12 @@ pub struct Intake<T> {
 impl<T> Intake<T> {
     /// An empty intake of at most `limit` records a read.
     pub fn new(limit: usize) -> Self {
-        Self { batch: Batch::with_capacity(limit), rejects: Vec::new(), limit }
+        Self { batch: Batch::with_capacity(limit), rejects: Vec::new(), time: None, limit }
     }
 
     /// Whether this read should end.
     pub fn is_full(&self) -> bool {
-        self.batch.len() + self.rejects.len() >= self.limit
+        self.time.is_some() || self.batch.len() + self.rejects.len() >= self.limit
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use rand::{RngExt, SeedableRng};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -47,6 +48,8 @@ pub struct JobRun {
     pub budget: Arc<DirtyBudget>,
     /// Processing time.
     pub clock: Clock,
+    /// Makes subtasks lose their turn now and then, by this seed, so that they interleave in another order.
+    pub shake: Option<u64>,
     /// In a replay, what the sources read; those that are not named read nothing.
     pub replay: Option<Replays>,
 }
@@ -86,7 +89,11 @@ impl Host {
             }
             all.push(subtask.clone());
             let link = HostLink { subtask: subtask.clone(), commands, reports: report_sender.clone() };
-            tasks.spawn(supervise(subtask, code, link));
+            let task = supervise(subtask, code, link);
+            match self.run.shake {
+                None => tasks.spawn(task),
+                Some(seed) => tasks.spawn(shaken(task, seed.wrapping_add(all.len() as u64))),
+            };
         }
         drop(report_sender);
         let (settings, budget) = (self.settings, self.run.budget);
@@ -156,6 +163,20 @@ impl Host {
             dirty: Some(dirty),
         }
     }
+}
+
+/// The task, which loses every third turn or so.
+async fn shaken<F: Future>(task: F, seed: u64) -> F::Output {
+    let mut random = rand::rngs::SmallRng::seed_from_u64(seed);
+    tokio::pin!(task);
+    std::future::poll_fn(|cx| {
+        if random.random_ratio(1, 3) {
+            cx.waker().wake_by_ref();
+            return std::task::Poll::Pending;
+        }
+        task.as_mut().poll(cx)
+    })
+    .await
 }
 
 /// Runs a subtask; a panic outside user code is an error, too.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::declared::Declared;
 use super::settings::{DirtySettings, JobSettings, OperatorSettings};
+use super::stand_ins::StandIns;
 use crate::api::{Metrics, Registry, Resources};
 use crate::config::{Config, Place, Problems, Settings};
 use crate::model::{KeyGroups, OperatorId, Splits};
@@ -24,6 +25,8 @@ pub(crate) struct Builder {
     pub(crate) metrics: Metrics,
     pub(crate) splits: Splits,
     pub(crate) checks: Vec<Check>,
+    /// What a test puts in the place of sources, sinks and lookups.
+    pub(crate) stand_ins: Option<StandIns>,
     /// Whether the job routes its dirty records itself.
     pub(crate) dirty_taken: bool,
     /// Whether a sink writes to standard output.
@@ -85,11 +88,12 @@ pub(crate) struct Start {
     pub(crate) declared: Arc<Declared>,
     pub(crate) settings: JobSettings,
     pub(crate) dirty: DirtySettings,
+    pub(crate) stand_ins: Option<StandIns>,
 }
 
 impl Builder {
     pub(crate) fn new(start: Start) -> Self {
-        let Start { name, config, problems, registry, declared, settings, dirty } = start;
+        let Start { name, config, problems, registry, declared, settings, dirty, stand_ins } = start;
         Self {
             name,
             graph: Graph::default(),
@@ -103,6 +107,7 @@ impl Builder {
             metrics: Metrics::default(),
             splits: Splits::default(),
             checks: Vec::new(),
+            stand_ins,
             dirty_taken: false,
             prints: false,
             counts: BTreeMap::new(),

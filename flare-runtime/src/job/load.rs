@@ -10,6 +10,7 @@ use super::dirty;
 use super::registry::built_in;
 use super::settings::{DirtySettings, JobSettings};
 use super::sources::Job;
+use super::stand_ins::StandIns;
 use crate::config::{Config, Layer, Literal, Place, Problems, Settings, suggestion};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan;
@@ -38,12 +39,36 @@ pub(crate) struct Subject {
     pub(crate) place: Place,
     pub(crate) arguments: &'static [(&'static str, Literal)],
     pub(crate) describe: Box<dyn FnOnce(&mut Job) -> Result<()>>,
+    /// What a test puts in the place of sources, sinks and lookups.
+    pub(crate) stand_ins: Option<StandIns>,
+}
+
+impl Subject {
+    /// A job that `describe` describes.
+    pub(crate) fn described(
+        name: &str,
+        place: Place,
+        describe: impl FnOnce(&mut Job) -> Result<()> + 'static,
+    ) -> Self {
+        let describe = Box::new(describe);
+        Self { name: name.to_owned(), place, arguments: &[], describe, stand_ins: None }
+    }
+
+    /// The declared job of this name.
+    ///
+    /// # Errors
+    /// When there is no such job; without a name, when there are several.
+    pub(crate) fn declared(name: Option<&str>) -> Result<Self> {
+        let declared = Declared::collect(&mut Problems::default());
+        choose(&declared, name).map(Self::from)
+    }
 }
 
 impl From<&'static JobDeclaration> for Subject {
     fn from(job: &'static JobDeclaration) -> Self {
         let describe = Box::new(job.describe);
-        Self { name: job.name.to_owned(), place: job.place, arguments: job.arguments, describe }
+        let (name, place, arguments) = (job.name.to_owned(), job.place, job.arguments);
+        Self { name, place, arguments, describe, stand_ins: None }
     }
 }
 
@@ -59,17 +84,14 @@ pub(crate) struct Described {
 /// # Errors
 /// As [`describe_subject`], and when there is no such job.
 pub(crate) fn describe(selection: &Selection) -> Result<Described> {
-    let mut problems = Problems::default();
-    let declared = Declared::collect(&mut problems);
-    let job = choose(&declared, selection.job.as_deref())?;
-    describe_subject(job.into(), selection)
+    describe_subject(Subject::declared(selection.job.as_deref())?, selection)
 }
 
 /// Merges the configuration and describes the job; what is wrong is in the builder's problems.
 ///
 /// # Errors
 /// `Config` when a configuration file cannot be read.
-pub(crate) fn describe_subject(job: Subject, selection: &Selection) -> Result<Described> {
+pub(crate) fn describe_subject(mut job: Subject, selection: &Selection) -> Result<Described> {
     let mut problems = Problems::default();
     let declared = Arc::new(Declared::collect(&mut problems));
     let files = files(selection)?;
@@ -79,7 +101,8 @@ pub(crate) fn describe_subject(job: Subject, selection: &Selection) -> Result<De
     section.finish(&mut problems);
     let dirty = DirtySettings::read_or_default(&mut config.section("dirty", None), &mut problems);
     let (name, registry) = (job.name.clone(), Arc::new(built_in()));
-    let start = Start { name, config, problems, registry, declared, settings, dirty };
+    let stand_ins = job.stand_ins.take();
+    let start = Start { name, config, problems, registry, declared, settings, dirty, stand_ins };
     let builder = build(job, start)?;
     Ok(Described { builder, files, profile: selection.profile.clone() })
 }
@@ -104,11 +127,19 @@ fn build(job: Subject, start: Start) -> Result<Builder> {
     };
     dirty::add_sink(&mut builder);
     builder.graph.connect_dirty();
+    let is_tested = builder.is_tested();
+    if described.is_ok() {
+        builder.check_stand_ins();
+    }
     let Builder { graph, config, problems, declared, .. } = &mut builder;
     plan::check_ids(graph, problems);
     match described {
         Ok(()) => {
             plan::check_ends(graph, problems);
+            // What a test replaces leaves its sections unread.
+            if is_tested {
+                return Ok(builder);
+            }
             for name in config.finish(&declared.sections().collect(), problems) {
                 tracing::warn!("the environment's variable {name} is no setting of Flare and is passed over");
             }

@@ -92,6 +92,7 @@ impl<S: Step> Stream<S> {
             let remedy = "write `#[async_lookup]` on the struct; it implements `LookupRow` and registers it";
             error.with("struct", std::any::type_name::<V>()).with_remedy(remedy)
         })?;
+        let mock = builder.mocked_lookup::<V>(declaration.name);
         let opened = open(&mut builder, declaration);
         drop(builder);
         let Opened { config, rows } = opened;
@@ -108,7 +109,7 @@ impl<S: Step> Stream<S> {
             detail,
             place,
             config,
-            lookup: rows.map(typed),
+            lookup: mock.or_else(|| rows.map(typed)),
             default,
             key: Box::new(move || {
                 let mut key = key.clone();
@@ -237,10 +238,14 @@ fn open(builder: &mut Builder, declaration: &'static LookupDeclaration) -> Opene
     let arguments: Vec<_> = connector.into_iter().chain(declaration.arguments.iter().copied()).collect();
     let attribute = Some(Layer::attribute(declaration.place, &arguments));
     let default_row = declaration.default.map(|_| ()).ok_or(NO_DEFAULT_ARGUMENT);
+    let is_tested = builder.is_tested();
     let Builder { config, problems, .. } = &mut *builder;
     let mut section = config.section(&path, attribute.clone());
     let chosen = section.choose_connector(COMMON);
     let config = LookupConfig::read(&mut section, default_row, problems);
+    if is_tested {
+        return Opened { config, rows: None };
+    }
     let Some((connector, _)) = chosen else {
         let remedy = "write `datasource` and `sql` in the attribute, or a `connector` in the configuration";
         problems.add("missing-setting", format!("{path}.connector"), "nobody answers the lookup", remedy);

@@ -19,6 +19,8 @@ mod runner;
 mod settings;
 mod sinks;
 mod sources;
+#[cfg_attr(not(feature = "test"), allow(dead_code, reason = "filled by the test kit"))]
+pub(crate) mod stand_ins;
 mod stream;
 
 pub mod declare;
@@ -26,7 +28,11 @@ pub mod declare;
 pub use cli::{Binary, main};
 pub use event_time::Watermarks;
 pub use keyed::{KeyedStream, WindowedStream, Windows};
+#[cfg(feature = "test")]
+pub(crate) use load::{Selection, Subject, describe_subject};
 pub use report::{OperatorFigures, Summary};
+#[cfg(feature = "test")]
+pub(crate) use run::{Running, check_all};
 pub use runner::Runner;
 pub use settings::{DirtySettings, JobSettings, OperatorSettings};
 pub use sinks::Carries;

@@ -77,12 +77,20 @@ pub(crate) struct Running {
     builder: Builder,
     shape: Shape,
     replay: Option<Replays>,
+    clock: Clock,
+    shake: Option<u64>,
 }
 
 impl Running {
     pub(crate) fn new(builder: Builder) -> Self {
         let shape = Shape::of(&builder.graph);
-        Self { builder, shape, replay: None }
+        Self { builder, shape, replay: None, clock: Clock::wall(), shake: None }
+    }
+
+    /// A run in a test: by another clock, with subtasks interleaved by a seed.
+    #[cfg(feature = "test")]
+    pub(crate) fn testing(self, clock: Clock, seed: Option<u64>) -> Self {
+        Self { clock, shake: seed, ..self }
     }
 
     /// A run that reads `replays` and nothing else.
@@ -101,20 +109,14 @@ impl Running {
     /// # Errors
     /// What made it fail.
     pub(crate) async fn run(self, stop: watch::Receiver<bool>) -> Result<Summary> {
-        let Self { builder, shape, replay } = self;
+        let Self { builder, shape, replay, clock, shake } = self;
         let Builder { name, graph, settings, dirty, metrics, splits, resources, .. } = builder;
         let budget = match replay {
             None => DirtyBudget::new(dirty.budget_count, dirty.budget_ratio, dirty.budget_window),
             // All that is replayed was dirty before.
             Some(_) => DirtyBudget::new(None, None, dirty.budget_window),
         };
-        let run = JobRun {
-            metrics: metrics.clone(),
-            splits,
-            budget: Arc::new(budget),
-            clock: Clock::wall(),
-            replay,
-        };
+        let run = JobRun { metrics: metrics.clone(), splits, budget: Arc::new(budget), clock, shake, replay };
         let settings = RunSettings {
             job: name.as_str().into(),
             parallelism: settings.parallelism,

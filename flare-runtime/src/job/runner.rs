@@ -48,8 +48,7 @@ impl Runner {
     /// ```
     #[track_caller]
     pub fn described(name: &str, describe: impl FnOnce(&mut Job) -> Result<()> + 'static) -> Self {
-        let place = Place::here();
-        let subject = Subject { name: name.to_owned(), place, arguments: &[], describe: Box::new(describe) };
+        let subject = Subject::described(name, Place::here(), describe);
         Self { selection: Selection::default(), subject: Some(subject) }
     }
 

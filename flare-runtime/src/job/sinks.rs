@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::builder::{Builder, Check};
 use super::declare::{Connected, ConnectorDeclaration};
 use super::sources::{attribute, named, no_connector, only};
+use super::stand_ins;
 use super::stream::{Parts, Stream};
 use crate::api::{
     Backoff, Binding, ByteBatch, Capability, CreateSink, Downstream, Encode, Format, Metrics, RowBatch,
@@ -116,6 +117,15 @@ impl<S: Step> Stream<S> {
         let attribute = Some(attribute(declaration, allowed));
         let mut info = StageInfo { behind_dirty, ..StageInfo::new(head) };
         builder.configure(&mut info);
+        if builder.is_tested() {
+            if let Some(take) = builder.mocked_sink::<T>(declaration.name) {
+                info.detail = "test".to_owned();
+                let raw = |record: &T| serde_json::to_vec(record).unwrap_or_default();
+                let build = stand_ins::sink_stage(take, builder.metrics.clone(), raw);
+                builder.graph.add_stage::<T>(StageNode { info, build }, &ports);
+            }
+            return;
+        }
         let subtasks = info.parallelism.unwrap_or(builder.settings.parallelism);
         let binding = Binding { section: path, attribute, schema: declaration.schema };
         let opened = open_sink(&mut builder, &binding, COMMON, subtasks);

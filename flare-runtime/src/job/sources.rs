@@ -14,7 +14,9 @@ use crate::config::{Layer, Literal, Place, Setting, Settings, suggestion};
 use crate::connectors::generator::{GENERATOR, GeneratorSettings, GeneratorSource};
 use crate::connectors::memory::{Nothing, Values};
 use crate::error::{Error, ErrorKind, Result};
-use crate::operators::{Decoding, Replaying, SourceSettings, SourceSubtask, TypedParts, WatermarkStrategy};
+use crate::operators::{
+    Decoding, OwnWatermark, Replaying, SourceSettings, SourceSubtask, TypedParts, WatermarkStrategy,
+};
 use crate::plan::{Graph, Role, StageInfo, Wiring};
 
 /// A job while it is described: where streams begin.
@@ -152,7 +154,7 @@ impl Job {
         let head = builder.named(&path, Role::Source, place);
         drop(builder);
         let info = StageInfo { detail: "own source".to_owned(), ..StageInfo::new(head) };
-        self.start(info, make, settings, None)
+        self.start(info, make, settings, None, false)
     }
 
     fn open_source<T: DeserializeOwned + Send + 'static>(
@@ -163,18 +165,22 @@ impl Job {
         let path = format!("source.{}", declaration.name);
         let mut builder = self.handle.lock();
         let head = builder.named(&path, Role::Source, place);
-        let Some(opened) = open::<T>(&mut builder, declaration, &path) else {
+        let opened = match builder.is_tested() {
+            true => open_mock::<T>(&mut builder, declaration, &path),
+            false => open::<T>(&mut builder, declaration, &path),
+        };
+        let Some(opened) = opened else {
             // The problem is noted, and the job will not start; the description goes on to find further ones.
             let broken: MakeSource<T> = Arc::new(|_| {
                 Box::pin(async { Err(Error::new(ErrorKind::Config, "the source has no valid settings")) })
             });
             drop(builder);
-            return Ok(self.start(StageInfo::new(head), broken, None, None));
+            return Ok(self.start(StageInfo::new(head), broken, None, None, false));
         };
         drop(builder);
-        let Opened { detail, replayable, make, settings, event_time } = opened;
+        let Opened { detail, replayable, make, settings, event_time, keeps_time } = opened;
         let info = StageInfo { detail, replayable, ..StageInfo::new(head) };
-        Ok(self.start(info, make, Some(settings), event_time))
+        Ok(self.start(info, make, Some(settings), event_time, keeps_time))
     }
 
     fn start<T: Send + 'static>(
@@ -183,6 +189,7 @@ impl Job {
         make: MakeSource<T>,
         settings: Option<SourceSettings>,
         event_time: Option<EventTimeOf<T>>,
+        keeps_time: bool,
     ) -> BoxedStream<T> {
         let handle = self.handle.clone();
         let (metrics, splits) = {
@@ -207,7 +214,7 @@ impl Job {
             let watermarks = event_time.map(|read| WatermarkStrategy {
                 time: Arc::new(read),
                 out_of_orderness: settings.out_of_orderness,
-                own: None,
+                own: keeps_time.then(|| Arc::new(|_: &T, _| None) as OwnWatermark<T>),
                 idle_after: settings.idle_after,
             });
             let parts = TypedParts { make, settings, watermarks };
@@ -225,6 +232,8 @@ struct Opened<T> {
     make: MakeSource<T>,
     settings: SourceSettings,
     event_time: Option<EventTimeOf<T>>,
+    /// Whether it says itself how far event time has come.
+    keeps_time: bool,
 }
 
 /// Reads the section and asks the connector; `None` with problems noted.
@@ -259,7 +268,33 @@ fn open<T: DeserializeOwned + Send + 'static>(
         let source = Arc::clone(&source);
         Box::pin(async move { decoding(&*source, decoder(format, schema), cx).await })
     });
-    Some(Opened { detail, replayable, make, settings, event_time: event_time(declaration) })
+    Some(Opened {
+        detail,
+        replayable,
+        make,
+        settings,
+        event_time: event_time(declaration),
+        keeps_time: false,
+    })
+}
+
+/// As [`open`], in a test: what stands in for the source.
+fn open_mock<T: DeserializeOwned + Send + 'static>(
+    builder: &mut Builder,
+    declaration: &'static ConnectorDeclaration,
+    path: &str,
+) -> Option<Opened<T>> {
+    let mock = builder.mocked_source::<T>(declaration.name)?;
+    let mut section = builder.config.section(path, Some(source_attribute(declaration, &[])));
+    section.choose_connector(SourceSettings::ALL);
+    let settings = SourceSettings::read(&mut section, &mut builder.problems)?;
+    let (format, schema, keeps_time) = (settings.format, declaration.schema, mock.keeps_time);
+    let make: MakeSource<T> = Arc::new(move |cx| {
+        let source = (mock.make)(cx, decoder(format, schema));
+        Box::pin(async move { Ok(source) })
+    });
+    let (detail, event_time) = ("mock".to_owned(), event_time(declaration));
+    Some(Opened { detail, replayable: false, make, settings, event_time, keeps_time })
 }
 
 /// The typed reader of one subtask, in a replay as well.
@@ -309,7 +344,7 @@ fn open_generator<T: Send + 'static>(
         Box::pin(async move { Ok(Box::new(source) as Box<dyn Source<T>>) })
     });
     let event_time = event_time(generator).or_else(|| event_time(declaration));
-    Some(Opened { detail, replayable: false, make, settings: settings?, event_time })
+    Some(Opened { detail, replayable: false, make, settings: settings?, event_time, keeps_time: false })
 }
 
 /// The attribute's arguments that a source reads, beside the `own` settings of its connector.

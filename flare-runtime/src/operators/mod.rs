@@ -6,6 +6,7 @@ mod replay;
 mod sink;
 mod source;
 mod step;
+mod taking;
 mod watermarks;
 
 pub mod keyed;
@@ -17,4 +18,5 @@ pub use replay::Replaying;
 pub use sink::{SinkSettings, SinkSubtask};
 pub use source::{Decoding, OnError, SourceSettings, SourceSubtask, TypedParts};
 pub use step::{Filter, FlatMap, Identity, Inspect, Map, Step, TryMap};
+pub use taking::{Take, Taking};
 pub use watermarks::{OwnWatermark, ReadTime, Stamping, WatermarkStrategy};

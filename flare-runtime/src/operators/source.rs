@@ -283,7 +283,8 @@ impl<T: Send + 'static> Reader<T> {
         let limit = self.intake.limit;
         let mut batch = std::mem::take(&mut self.intake.batch);
         let read = batch.len() + rejects.len();
-        if read == 0 {
+        let time = self.intake.time.take();
+        if read == 0 && time.is_none() {
             return Ok(());
         }
         self.records_in.add(read as u64);
@@ -296,6 +297,9 @@ impl<T: Send + 'static> Reader<T> {
         if !batch.is_empty() {
             self.intake.batch = Batch::with_capacity(limit.min(batch.len() * 2));
             self.downstream.batch(batch).await?;
+        }
+        if let Some(time) = time {
+            self.downstream.control(time).await?;
         }
         self.advance().await
     }

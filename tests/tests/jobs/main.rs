@@ -7,6 +7,7 @@ mod connectors;
 mod dirty;
 mod endings;
 mod graph;
+mod kit;
 mod lookups;
 mod operators;
 mod reference;

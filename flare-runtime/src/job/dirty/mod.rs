@@ -12,6 +12,7 @@ use super::builder::Builder;
 use super::settings::DirtySettings;
 use super::sinks::{open_sink, stage, with_groups};
 use super::sources::Job;
+use super::stand_ins;
 use super::stream::{BoxedStream, OpenStage};
 use crate::api::{Binding, ByteBatch, Encode, Format, RowBatch, SinkFactory, Subtask, encoder};
 use crate::config::{Layer, Literal, Place, Problems, Setting, Settings};
@@ -103,6 +104,14 @@ pub(super) fn add_sink(builder: &mut Builder) {
             let remedy = "remove the setting, or the call; only the budget is set here then";
             builder.problems.add("unknown-setting", &problem.place, message, remedy);
         }
+        return;
+    }
+    let test = builder.stand_ins.as_ref().map(|stand_ins| stand_ins.dirty.clone());
+    if let Some(take) = test {
+        let head = builder.named(SECTION, Role::Sink, CONFIGURATION);
+        let build = stand_ins::sink_stage(take, builder.metrics.clone(), |_| Vec::new());
+        let node = StageNode { info: info(head, "test".to_owned()), build };
+        builder.graph.dirty_stage = Some(builder.graph.add_stage::<DirtyRecord>(node, &[]));
         return;
     }
     let binding = Binding { section: SECTION.to_owned(), attribute: Some(default_sink()), schema: SCHEMA };

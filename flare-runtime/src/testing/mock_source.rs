@@ -1,0 +1,210 @@
+//! Sources whose records a test gives.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::api::{Decode, Intake, Progress, Source, SourceContext};
+use crate::error::Result;
+use crate::job::stand_ins::{MakeMock, MockedSource};
+use crate::model::{Control, Meta, Reject, SplitId, Timestamp};
+
+/// One thing that a source does.
+enum Act<T> {
+    Record(T, Timestamp),
+    Bytes(Vec<u8>),
+    Time(Control),
+    Pause(Duration),
+}
+
+/// A source of a test: records, bytes, watermarks and pauses in their order. It is read by one subtask; the others
+/// have nothing to read.
+pub struct MockSource<T> {
+    acts: VecDeque<Act<T>>,
+    hand: Option<mpsc::UnboundedReceiver<Act<T>>>,
+    keeps_time: bool,
+}
+
+impl<T> Default for MockSource<T> {
+    fn default() -> Self {
+        Self { acts: VecDeque::new(), hand: None, keeps_time: false }
+    }
+}
+
+impl<T: Send + 'static> MockSource<T> {
+    /// A source of these records. Their event time is that of the struct's `event_time`, if it has one.
+    pub fn of(records: impl IntoIterator<Item = T>) -> Self {
+        let acts = records.into_iter().map(|record| Act::Record(record, Timestamp::MIN)).collect();
+        Self { acts, ..Self::default() }
+    }
+
+    /// An empty source, to be filled by the methods below.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// A source that a test gives records to while the job runs.
+    pub fn by_hand() -> (Self, ManualSource<T>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self { hand: Some(receiver), ..Self::default() }, ManualSource { sender })
+    }
+
+    /// Then a record.
+    #[must_use]
+    pub fn record(mut self, record: T) -> Self {
+        self.acts.push_back(Act::Record(record, Timestamp::MIN));
+        self
+    }
+
+    /// Then a record with this event time, for a struct without `event_time`.
+    #[must_use]
+    pub fn record_at(mut self, at: Timestamp, record: T) -> Self {
+        self.acts.push_back(Act::Record(record, at));
+        self
+    }
+
+    /// Then bytes, which are parsed as the struct's own connector would parse them.
+    #[must_use]
+    pub fn bytes(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.acts.push_back(Act::Bytes(bytes.into()));
+        self
+    }
+
+    /// Then a watermark. A source with any has no others: what the attribute says of `out_of_orderness` does not count.
+    #[must_use]
+    pub fn watermark(mut self, at: Timestamp) -> Self {
+        self.acts.push_back(Act::Time(Control::Watermark(at)));
+        self.keeps_time = true;
+        self
+    }
+
+    /// Then a time in which nothing comes.
+    #[must_use]
+    pub fn pause(mut self, time: Duration) -> Self {
+        self.acts.push_back(Act::Pause(time));
+        self
+    }
+
+    /// Says that watermarks are given by the test alone, also through a [`ManualSource`].
+    #[must_use]
+    pub fn own_watermarks(mut self) -> Self {
+        self.keeps_time = true;
+        self
+    }
+
+    /// What stands in for the real source.
+    pub(super) fn stand_in(self) -> Arc<MockedSource<T>> {
+        let keeps_time = self.keeps_time;
+        // Whichever subtask is made first reads; all others have nothing.
+        let script = Mutex::new(Some(self));
+        let make: MakeMock<T> = Arc::new(move |cx, decode| {
+            let mock = script.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+            let split = cx.splits.register(&cx.operator, "mock");
+            Box::new(Reader { mock, decode, cx, split, offset: 0, until: None })
+        });
+        Arc::new(MockedSource { make, keeps_time })
+    }
+}
+
+/// A test's hand on a source. The source ends when it is dropped.
+#[derive(Clone)]
+pub struct ManualSource<T> {
+    sender: mpsc::UnboundedSender<Act<T>>,
+}
+
+impl<T> ManualSource<T> {
+    /// Gives a record; the job takes it when it is settled next.
+    pub fn push(&self, record: T) {
+        self.push_at(Timestamp::MIN, record);
+    }
+
+    /// Gives a record with this event time, for a struct without `event_time`.
+    pub fn push_at(&self, at: Timestamp, record: T) {
+        let _ = self.sender.send(Act::Record(record, at));
+    }
+
+    /// Gives bytes, which are parsed as the struct's own connector would parse them.
+    pub fn bytes(&self, bytes: impl Into<Vec<u8>>) {
+        let _ = self.sender.send(Act::Bytes(bytes.into()));
+    }
+
+    /// Gives a watermark; the source needs [`MockSource::own_watermarks`] where its struct has an `event_time`.
+    pub fn watermark(&self, at: Timestamp) {
+        let _ = self.sender.send(Act::Time(Control::Watermark(at)));
+    }
+
+    /// Says that nothing is to be expected for now, so that nobody's watermark is held back.
+    pub fn idle(&self) {
+        let _ = self.sender.send(Act::Time(Control::Idle));
+    }
+
+    /// Ends the source.
+    pub fn end(self) {}
+}
+
+struct Reader<T> {
+    mock: MockSource<T>,
+    decode: Decode<T>,
+    cx: SourceContext,
+    split: SplitId,
+    offset: i64,
+    /// When a pause is over.
+    until: Option<Instant>,
+}
+
+impl<T: Send> Reader<T> {
+    fn act(&mut self, act: Act<T>, intake: &mut Intake<T>) {
+        let at = |timestamp| Meta { timestamp, split: self.split, offset: self.offset };
+        match act {
+            Act::Record(record, timestamp) => intake.batch.push(record, at(timestamp)),
+            Act::Bytes(bytes) => match (self.decode)(&bytes) {
+                Ok(record) => intake.batch.push(record, at(Timestamp::MIN)),
+                Err(error) => intake.rejects.push(Reject::new(bytes, at(Timestamp::MIN), error)),
+            },
+            Act::Time(control) => {
+                intake.time = Some(control);
+                return;
+            }
+            Act::Pause(time) => {
+                self.until = Some(Instant::now() + time);
+                return;
+            }
+        }
+        self.offset += 1;
+    }
+}
+
+#[async_trait]
+impl<T: Send> Source<T> for Reader<T> {
+    async fn read(&mut self, intake: &mut Intake<T>) -> Result<Progress> {
+        if let Some(until) = self.until {
+            tokio::time::sleep_until(until).await;
+            self.until = None;
+        }
+        while !intake.is_full() && self.until.is_none() {
+            if let Some(act) = self.mock.acts.pop_front() {
+                self.act(act, intake);
+                continue;
+            }
+            let Some(hand) = &mut self.mock.hand else { return Ok(Progress::End) };
+            let waits = intake.batch.is_empty() && intake.rejects.is_empty();
+            let next = if waits { hand.recv().await } else { hand.try_recv().ok() };
+            match next {
+                Some(act) => self.act(act, intake),
+                None if waits => return Ok(Progress::End),
+                None => break,
+            }
+        }
+        Ok(Progress::More)
+    }
+
+    /// Of the subtasks that read nothing, none holds event time back.
+    fn splits(&self) -> Option<Vec<SplitId>> {
+        let reads = self.cx.parallelism == 1 || self.cx.index == 0;
+        Some(if reads { vec![self.split] } else { Vec::new() })
+    }
+}
