@@ -100,7 +100,7 @@ pub mod jdbc {
 pub mod source {
     pub use async_trait::async_trait;
     pub use flare_runtime::api::{Intake, Positions, Progress, Source, SourceContext};
-    pub use flare_runtime::model::{Batch, Meta, Reject};
+    pub use flare_runtime::model::{Batch, Control, Meta, Reject};
 }
 
 #[doc = include_str!("docs/test.md")]

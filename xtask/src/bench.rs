@@ -20,6 +20,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "chain", features: &[], services: &[] },
     Bench { name: "lookup", features: &[], services: &[] },
     Bench { name: "state", features: &[], services: &[] },
+    Bench { name: "windows", features: &[], services: &[] },
     Bench { name: "kafka-json", features: &["kafka"], services: &["kafka"] },
 ];
 

@@ -253,11 +253,8 @@ impl Windows {
     fn grid(&self, size: Duration, slide: Duration) -> Grid {
         let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).max(1);
         let slide = millis(slide);
-        Grid {
-            size: millis(size),
-            slide,
-            offset: i64::try_from(self.offset.as_millis()).unwrap_or(0) % slide,
-        }
+        let offset = i64::try_from(self.offset.as_millis()).unwrap_or(0) % slide;
+        Grid::even(millis(size), slide, offset)
     }
 }
 

@@ -8,72 +8,12 @@ use std::marker::PhantomData;
 
 use indexmap::IndexMap;
 
+use super::grid::Grid;
 use super::{Domain, Window, WindowOut, WindowParts};
 use crate::error::Result;
-use crate::model::{Batch, Key, Timestamp};
+use crate::model::{Batch, Key, Meta, Timestamp};
 use crate::operators::keyed::{Aggregate, KeyedOperator, Turn};
 use crate::state::Table;
-
-/// Where windows begin and end, in milliseconds: every `slide` one of `size` begins, the first at `offset`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grid {
-    /// Length of a window.
-    pub size: i64,
-    /// From one window's start to the next.
-    pub slide: i64,
-    /// Where a window starts, counted from 1970.
-    pub offset: i64,
-}
-
-impl Grid {
-    /// Length of a pane: what all borders have in common.
-    fn pane(self) -> i64 {
-        let (mut a, mut b) = (self.size, self.slide);
-        while b != 0 {
-            (a, b) = (b, a % b);
-        }
-        a.max(1)
-    }
-
-    fn floor(self, moment: i64, step: i64) -> i64 {
-        let shifted = moment.saturating_sub(self.offset);
-        moment.saturating_sub(shifted.rem_euclid(step))
-    }
-
-    /// The pane that a moment belongs to, by its start.
-    fn pane_of(self, moment: Timestamp) -> i64 {
-        self.floor(moment.as_millis(), self.pane())
-    }
-
-    /// The windows that a pane belongs to, the last one first.
-    fn windows_of(self, pane: i64) -> impl Iterator<Item = Window> {
-        let last = self.floor(pane, self.slide);
-        let starts = (0..).map(move |back| last.saturating_sub(back * self.slide));
-        starts
-            .take_while(move |start| start.saturating_add(self.size) > pane)
-            .map(move |start| self.window(start))
-    }
-
-    fn window(self, start: i64) -> Window {
-        let end = Timestamp::from_millis(start.saturating_add(self.size));
-        Window { start: Timestamp::from_millis(start), end }
-    }
-
-    /// The start of the first window that is not over.
-    fn first_open(self, time: Timestamp) -> i64 {
-        let last_over = time.as_millis().saturating_add(1).saturating_sub(self.size);
-        if last_over == i64::MIN {
-            last_over
-        } else {
-            self.floor(last_over, self.slide).saturating_add(self.slide)
-        }
-    }
-
-    /// The window that ends last of those that a pane belongs to; `None` for a pane between windows.
-    fn last_of(self, pane: i64) -> Option<Window> {
-        self.windows_of(pane).next()
-    }
-}
 
 /// Windows on a grid.
 pub struct FixedWindows<K, T, F, A: Aggregate<T>, W> {
@@ -85,6 +25,25 @@ pub struct FixedWindows<K, T, F, A: Aggregate<T>, W> {
     /// When what there is so far is given next.
     early_at: Option<Timestamp>,
     types: PhantomData<fn(T)>,
+}
+
+/// A pane while records are added to it.
+struct Spot<K, A> {
+    pane: Window,
+    fate: Fate<K, A>,
+}
+
+/// What becomes of a pane's records.
+enum Fate<K, A> {
+    /// They belong to no window.
+    Nowhere,
+    /// All windows are closed.
+    Late,
+    Open {
+        table: Table<K, A>,
+        /// Windows that have given their results and still take records.
+        again: Vec<Window>,
+    },
 }
 
 impl<K, T, F, A, W> FixedWindows<K, T, F, A, W>
@@ -142,7 +101,10 @@ where
             }
             return;
         };
-        let mut merged: IndexMap<&K, A::Accumulator, ahash::RandomState> = IndexMap::default();
+        // Nobody knows how many keys the panes have in common; most often it is most of them.
+        let room = first.len().max(second.len());
+        let mut merged: IndexMap<&K, A::Accumulator, ahash::RandomState> =
+            IndexMap::with_capacity_and_hasher(room, ahash::RandomState::default());
         for pane in [first, second].into_iter().chain(inside) {
             for (key, accumulator) in pane.iter() {
                 match merged.get_mut(key) {
@@ -172,10 +134,52 @@ where
         }
     }
 
-    fn record(&mut self, pane: i64, key: &K, item: &T, turn: &Turn<'_, W::Out>) {
-        let table = self.panes.entry(pane).or_insert_with(|| Table::new(None));
+    /// Goes to the pane of a moment, whose table is out of the others until [`FixedWindows::leave`].
+    fn enter(&mut self, moment: Timestamp, time: Timestamp) -> Spot<K, A::Accumulator> {
+        let pane = self.grid.pane_of(moment);
+        let start = pane.start.as_millis();
+        // Between windows that are shorter than their slide, a record belongs to none.
+        let Some(last) = self.grid.last_of(start) else { return Spot { pane, fate: Fate::Nowhere } };
+        if self.is_closed(last, time) {
+            return Spot { pane, fate: Fate::Late };
+        }
+        let over = self.grid.windows_of(start).filter(|window| window.is_over(time));
+        let mut again: Vec<_> = over.filter(|window| !self.is_closed(*window, time)).collect();
+        again.reverse();
+        let table = self.panes.remove(&start).unwrap_or_else(|| Table::new(None));
+        Spot { pane, fate: Fate::Open { table, again } }
+    }
+
+    fn leave(&mut self, spot: Spot<K, A::Accumulator>) {
+        if let Fate::Open { table, .. } = spot.fate {
+            self.panes.insert(spot.pane.start.as_millis(), table);
+        }
+    }
+
+    /// Adds a record to its pane, and renews the results of windows that have given theirs.
+    fn record(
+        &mut self,
+        spot: &mut Spot<K, A::Accumulator>,
+        item: T,
+        meta: Meta,
+        turn: &mut Turn<'_, W::Out>,
+    ) {
+        let (table, again) = match &mut spot.fate {
+            Fate::Nowhere => return,
+            Fate::Late => return self.parts.too_late(item, meta, turn),
+            Fate::Open { table, again } => (table, again),
+        };
+        let key = (self.parts.key)(&item);
         let aggregate = &self.parts.aggregate;
-        aggregate.add(table.get_or_insert_with(key, turn.now, || aggregate.create()), item);
+        aggregate.add(table.get_or_insert_with(&key, turn.now, || aggregate.create()), &item);
+        if !again.is_empty() {
+            let (start, windows) = (spot.pane.start.as_millis(), again.clone());
+            self.panes.insert(start, std::mem::replace(table, Table::new(None)));
+            for window in windows {
+                self.give_again(&key, window, turn);
+            }
+            *table = self.panes.remove(&start).expect("just put there");
+        }
     }
 
     /// Sets the next moment of early results, if there is something to give.
@@ -197,23 +201,21 @@ where
 
     fn batch(&mut self, batch: Batch<T>, turn: &mut Turn<'_, W::Out>) -> Result<()> {
         let time = self.parts.time(turn);
+        let mut spot: Option<Spot<K, A::Accumulator>> = None;
         for (item, meta) in batch.into_records() {
             turn.stage.current = meta;
-            let pane = self.grid.pane_of(self.parts.moment(meta, turn)?);
-            // Between windows that are shorter than their slide, a record belongs to none.
-            let Some(last) = self.grid.last_of(pane) else { continue };
-            if self.is_closed(last, time) {
-                self.parts.too_late(item, meta, turn);
-                continue;
-            }
-            let key = (self.parts.key)(&item);
-            self.record(pane, &key, &item, turn);
-            let over = self.grid.windows_of(pane).filter(|window| window.is_over(time));
-            let again: Vec<_> = over.filter(|window| !self.is_closed(*window, time)).collect();
-            for window in again.into_iter().rev() {
-                self.give_again(&key, window, turn);
-            }
+            let moment = self.parts.moment(meta, turn)?;
+            let mut here = match spot.take() {
+                Some(spot) if spot.pane.start <= moment && moment < spot.pane.end => spot,
+                other => {
+                    other.into_iter().for_each(|spot| self.leave(spot));
+                    self.enter(moment, time)
+                }
+            };
+            self.record(&mut here, item, meta, turn);
+            spot = Some(here);
         }
+        spot.into_iter().for_each(|spot| self.leave(spot));
         if self.early_at.is_none() {
             self.plan_early(turn.now);
         }
@@ -252,32 +254,5 @@ where
             self.plan_early(turn.now);
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn starts(grid: Grid, moment: i64) -> Vec<i64> {
-        let pane = grid.pane_of(Timestamp::from_millis(moment));
-        let mut starts: Vec<_> = grid.windows_of(pane).map(|window| window.start.as_millis()).collect();
-        starts.reverse();
-        starts
-    }
-
-    #[test]
-    fn assigns_moments_to_every_window_around_them() {
-        let tumbling = Grid { size: 10, slide: 10, offset: 0 };
-        assert_eq!(starts(tumbling, 19), [10]);
-        assert_eq!(starts(tumbling, -1), [-10]);
-        assert_eq!(starts(Grid { offset: 3, ..tumbling }, 2), [-7]);
-        let sliding = Grid { size: 10, slide: 4, offset: 0 };
-        assert_eq!(sliding.pane(), 2);
-        assert_eq!(starts(sliding, 9), [0, 4, 8]);
-        assert_eq!(starts(sliding, 10), [4, 8]);
-        let gaps = Grid { size: 3, slide: 5, offset: 0 };
-        assert_eq!(starts(gaps, 2), [0]);
-        assert_eq!(starts(gaps, 4), [0; 0]);
     }
 }

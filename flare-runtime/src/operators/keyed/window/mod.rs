@@ -2,10 +2,12 @@
 
 mod count;
 mod fixed;
+mod grid;
 mod session;
 
 pub use count::CountWindows;
-pub use fixed::{FixedWindows, Grid};
+pub use fixed::FixedWindows;
+pub use grid::Grid;
 pub use session::SessionWindows;
 
 use std::time::Duration;

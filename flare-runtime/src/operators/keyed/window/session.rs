@@ -1,22 +1,25 @@
 //! Sessions: the records of a key that follow one another within a gap.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::time::Duration;
+
+use smallvec::SmallVec;
 
 use super::{Domain, Window, WindowOut, WindowParts};
 use crate::error::Result;
 use crate::model::{Batch, Key, Timestamp};
 use crate::operators::keyed::{Aggregate, KeyedOperator, Turn};
-use crate::state::{Table, Timers};
+use crate::state::Table;
 
 /// Session windows.
 pub struct SessionWindows<K, T, F, A: Aggregate<T>, W> {
     parts: WindowParts<F, A, W>,
     gap: Duration,
     /// The sessions of a key, by their start.
-    sessions: Table<K, Vec<Session<A::Accumulator>>>,
-    /// When a key has a session that ends, or is closed.
-    ends: Timers<K>,
+    sessions: Table<K, SmallVec<[Session<A::Accumulator>; 1]>>,
+    /// Keys that have a session which ends then, or is closed; a key may come twice, and too early.
+    ends: BTreeMap<Timestamp, Vec<K>>,
     types: PhantomData<fn(T)>,
 }
 
@@ -26,6 +29,8 @@ struct Session<A> {
     accumulator: A,
     /// Whether it has given its result as it is.
     given: bool,
+    /// When it is looked at next: no later than it ends, or is closed.
+    armed: Timestamp,
 }
 
 impl<K, T, F, A, W> SessionWindows<K, T, F, A, W>
@@ -38,56 +43,84 @@ where
 {
     /// Sessions that end `gap` after their last record.
     pub fn new(parts: WindowParts<F, A, W>, gap: Duration) -> Self {
-        Self { parts, gap, sessions: Table::new(None), ends: Timers::default(), types: PhantomData }
+        Self { parts, gap, sessions: Table::new(None), ends: BTreeMap::new(), types: PhantomData }
     }
 
     /// Adds a record to the session that it belongs to, which it may make of several; `false` when that is closed.
     fn add(&mut self, key: &K, moment: Timestamp, item: &T, time: Timestamp, now: Timestamp) -> bool {
-        let own = Window { start: moment, end: moment.saturating_add(self.gap) };
-        let sessions = self.sessions.get_or_insert_with(key, now, Vec::new);
-        let touched = sessions.extract_if(.., |session| session.window.touches(own)).collect::<Vec<_>>();
-        let window = touched.iter().fold(own, |all, session| all.cover(session.window));
-        if window.last().saturating_add(self.parts.firing.lateness) <= time {
-            // All of them are closed then, and about to be forgotten.
-            sessions.extend(touched);
+        let Self { parts, gap, sessions, ends, .. } = self;
+        let own = Window { start: moment, end: moment.saturating_add(*gap) };
+        let sessions = sessions.get_or_insert_with(key, now, SmallVec::new);
+        let touched = sessions.iter().filter(|session| session.window.touches(own));
+        let window = touched.fold(own, |all, session| all.cover(session.window));
+        if window.last().saturating_add(parts.firing.lateness) <= time {
             if sessions.is_empty() {
                 self.sessions.remove(key, now);
             }
             return false;
         }
-        // A timer that comes too early is set anew when it fires; one that would come too late is set now.
-        if touched.iter().all(|session| session.given) || window.is_over(time) {
-            self.ends.set(window.last(), key);
+        let mut joined: Option<Session<A::Accumulator>> = None;
+        let mut index = 0;
+        while index < sessions.len() {
+            if !sessions[index].window.touches(own) {
+                index += 1;
+                continue;
+            }
+            let session = sessions.remove(index);
+            match &mut joined {
+                Some(known) => {
+                    parts.aggregate.merge(&mut known.accumulator, &session.accumulator);
+                    known.given &= session.given;
+                    known.armed = known.armed.min(session.armed);
+                }
+                None => joined = Some(session),
+            }
         }
-        let aggregate = &self.parts.aggregate;
-        let mut all = touched.into_iter().map(|session| session.accumulator);
-        let mut accumulator = all.next().unwrap_or_else(|| aggregate.create());
-        all.for_each(|other| aggregate.merge(&mut accumulator, &other));
-        aggregate.add(&mut accumulator, item);
+        let fresh =
+            || Session { window, accumulator: parts.aggregate.create(), given: false, armed: Timestamp::MAX };
+        let mut session = joined.unwrap_or_else(fresh);
+        parts.aggregate.add(&mut session.accumulator, item);
+        (session.window, session.given) = (window, false);
+        // A look that comes too early is set anew then; one that would come too late is set now.
+        if session.armed > window.last() {
+            session.armed = window.last();
+            ends.entry(session.armed).or_default().push(key.clone());
+        }
         let at = sessions.partition_point(|session| session.window < window);
-        sessions.insert(at, Session { window, accumulator, given: false });
+        sessions.insert(at, session);
         true
     }
 
     /// Gives what is over and forgets what is closed, of the keys that have an end by `time`.
     fn fire(&mut self, time: Timestamp, turn: &mut Turn<'_, W::Out>) {
-        while let Some((_, key)) = self.ends.take_due(time) {
-            let Self { parts, sessions, ends, .. } = self;
-            let lateness = parts.firing.lateness;
-            let Some(own) = sessions.get_mut(&key, turn.now) else { continue };
-            for session in own.iter_mut().filter(|session| !session.given && session.window.is_over(time)) {
-                session.given = true;
-                parts.emit(&key, session.window, &session.accumulator, turn);
+        while let Some(due) = self.ends.first_entry().filter(|first| *first.key() <= time) {
+            let (at, keys) = due.remove_entry();
+            for key in keys {
+                self.end(&key, at, time, turn);
             }
-            let closed_at = |window: Window| window.last().saturating_add(lateness);
-            own.retain(|session| !session.given || closed_at(session.window) > time);
-            for session in own.iter() {
-                let next = if session.given { closed_at(session.window) } else { session.window.last() };
-                ends.set(next, &key);
+        }
+    }
+
+    /// Gives what is over of one key, forgets what is closed, and sets the next look at what was to be looked at now.
+    fn end(&mut self, key: &K, at: Timestamp, time: Timestamp, turn: &mut Turn<'_, W::Out>) {
+        let Self { parts, sessions, ends, .. } = self;
+        let lateness = parts.firing.lateness;
+        let Some(own) = sessions.get_mut(key, turn.now) else { return };
+        for session in own.iter_mut().filter(|session| !session.given && session.window.is_over(time)) {
+            session.given = true;
+            parts.emit(key, session.window, &session.accumulator, turn);
+        }
+        let closed_at = |window: Window| window.last().saturating_add(lateness);
+        own.retain(|session| !session.given || closed_at(session.window) > time);
+        for session in own.iter_mut().filter(|session| session.armed <= at || session.given) {
+            let next = if session.given { closed_at(session.window) } else { session.window.last() };
+            if session.armed != next {
+                session.armed = next;
+                ends.entry(next).or_default().push(key.clone());
             }
-            if own.is_empty() {
-                sessions.remove(&key, turn.now);
-            }
+        }
+        if own.is_empty() {
+            sessions.remove(key, turn.now);
         }
     }
 }
@@ -110,7 +143,7 @@ where
             let key = (self.parts.key)(&item);
             if !self.add(&key, moment, &item, time, turn.now) {
                 self.parts.too_late(item, meta, turn);
-            } else if self.ends.next().is_some_and(|at| at <= time) {
+            } else if self.ends.first_key_value().is_some_and(|(at, _)| *at <= time) {
                 self.fire(time, turn);
             }
         }
@@ -127,7 +160,7 @@ where
     fn next_timer(&self) -> Option<Timestamp> {
         match self.parts.firing.domain {
             Domain::Event => None,
-            Domain::Processing => self.ends.next(),
+            Domain::Processing => self.ends.first_key_value().map(|(at, _)| *at),
         }
     }
 
