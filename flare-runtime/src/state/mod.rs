@@ -1,5 +1,7 @@
 //! Keyed state: what an operator remembers for each key.
 
+pub mod codec;
+
 mod handles;
 mod states;
 mod table;
