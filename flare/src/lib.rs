@@ -80,11 +80,16 @@ pub mod dirty {
     pub use flare_runtime::model::DirtyRecord;
 }
 
-/// Keyed state: what a [`Process`](keyed::Process) remembers for each key, its timers, and aggregates.
+/// Keyed state: what a [`Process`](keyed::Process) remembers for each key, its timers, aggregates, and operators over
+/// two streams.
 pub mod keyed {
+    pub use flare_runtime::job::{BroadcastStream, ConnectedStreams};
     pub use flare_runtime::model::Key;
+    pub use flare_runtime::operators::keyed::join::RelativeTime;
     pub use flare_runtime::operators::keyed::window::Window;
-    pub use flare_runtime::operators::keyed::{Aggregate, Context, Count, Fold, Process, Sum, Timer};
+    pub use flare_runtime::operators::keyed::{
+        Aggregate, BroadcastProcess, CoProcess, Context, Count, Fold, Process, Sum, Timer, TopN,
+    };
     pub use flare_runtime::state::{
         Access, AggregatingState, Declare, ListState, MapState, ReducingState, Ttl, ValueState,
     };

@@ -4,25 +4,35 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::stream::{BoxedStream, Exchanged, OpenStage, Parts, Stream};
+use super::windows::{Shape, Windows};
 use crate::api::{Counter, Downstream, Partition, Subtask};
 use crate::config::Place;
+use crate::error::Result;
 use crate::model::{Key, KeyGroups};
 use crate::operators::keyed::window::{
-    CountWindows, Domain, Firing, FixedWindows, Grid, Results, ResultsAndLate, SessionWindows, Window,
-    WindowOut, WindowParts,
+    CountWindows, FixedWindows, Results, ResultsAndLate, SessionWindows, Window, WindowOut, WindowParts,
 };
 use crate::operators::keyed::{
     Aggregate, Aggregating, Count, KeyedOperator, KeyedSubtask, Process, ProcessOperator, Reducing, Sum,
 };
-use crate::operators::{Routed, Step};
+use crate::operators::{Relay, Routed, Step};
 use crate::plan::{Exchange, Graph, MakePartition, PortRef, StageInfo, StageNode, Wiring};
-use crate::state::States;
+use crate::state::{Declare, States};
 
 /// A stream of which all records of a key meet in the same subtask.
 #[must_use = "a stream must end in a sink"]
-pub struct KeyedStream<T, K, F> {
-    parts: Parts,
+pub struct KeyedStream<S: Step, K, F> {
+    pub(super) stream: Stream<S>,
+    key: F,
+    types: PhantomData<fn() -> K>,
+}
+
+/// What the stage of a keyed operator reads.
+pub(super) struct KeyedInput<T, K, F> {
+    pub(super) parts: Parts,
     key: F,
     types: PhantomData<fn(T) -> K>,
 }
@@ -32,18 +42,22 @@ impl<S: Step> Stream<S> {
     ///
     /// `key` is called where the record is sent and where it arrives. A key belongs to one of the job's
     /// `max_parallelism` key groups by its [`Key::hash32`], and the groups to the subtasks in ranges, as in Flink.
-    pub fn key_by<K, F>(self, key: F) -> KeyedStream<S::Out, K, F>
+    pub fn key_by<K, F>(self, key: F) -> KeyedStream<S, K, F>
     where
         K: Key,
         F: FnMut(&S::Out) -> K + Clone + Send + Sync + 'static,
         S::Out: Exchanged,
     {
-        let mut parts = self.into_ports(None);
-        for port in &mut parts.ports {
-            port.exchange = Exchange::Key;
-        }
-        KeyedStream { parts, key, types: PhantomData }
+        KeyedStream { stream: self, key, types: PhantomData }
     }
+}
+
+/// Lets the records spread by their keys.
+fn by_key(mut parts: Parts) -> Parts {
+    for port in &mut parts.ports {
+        port.exchange = Exchange::Key;
+    }
+    parts
 }
 
 /// Says which subtask a record's key belongs to.
@@ -60,59 +74,56 @@ impl<T, K: Key, F: FnMut(&T) -> K + Send> Partition<T> for ByKey<F> {
     }
 }
 
-impl<T, K, F> KeyedStream<T, K, F>
+impl<S, K, F> KeyedStream<S, K, F>
 where
-    T: Exchanged,
+    S: Step,
+    S::Out: Exchanged,
     K: Key,
-    F: FnMut(&T) -> K + Clone + Send + Sync + 'static,
+    F: FnMut(&S::Out) -> K + Clone + Send + Sync + 'static,
 {
     /// Runs the user's own operator: states, timers, records out.
     #[track_caller]
-    pub fn process<P: Process<K, T>>(self, process: P) -> BoxedStream<P::Out> {
-        let place = Place::here();
-        // What it declares wrongly is told before the job starts.
-        if let Err(error) = process.clone().open(States::default().declare()) {
-            self.parts.job.lock().problems.add_error("bad-state", place, &error);
-        }
-        self.operator("process", place, move |key, _| {
-            ProcessOperator::new(key, process.clone()).expect("its states were declared before")
-        })
+    pub fn process<P: Process<K, S::Out>>(self, process: P) -> BoxedStream<P::Out> {
+        self.into_input().process("process", Place::here(), process)
     }
 
     /// The number of records of each key so far, at each record.
     #[track_caller]
     pub fn count(self) -> BoxedStream<(K, u64)> {
-        self.operator("count", Place::here(), |key, _| Aggregating::new(key, Count))
+        self.into_input().operator("count", Place::here(), |key, _| Aggregating::new(key, Count))
     }
 
     /// The sum of what `value` gives for each record of a key so far, at each record.
     #[track_caller]
     pub fn sum<N, V>(self, value: V) -> BoxedStream<(K, N)>
     where
-        V: Fn(&T) -> N + Clone + Send + 'static,
-        Sum<V>: Aggregate<T, Out = N>,
+        V: Fn(&S::Out) -> N + Clone + Send + 'static,
+        Sum<V>: Aggregate<S::Out, Out = N>,
         N: Send + 'static,
     {
-        self.operator("sum", Place::here(), move |key, _| Aggregating::new(key, Sum(value.clone())))
+        let place = Place::here();
+        self.into_input().operator("sum", place, move |key, _| Aggregating::new(key, Sum(value.clone())))
     }
 
     /// The result of each key so far, at each record.
     #[track_caller]
-    pub fn aggregate<A: Aggregate<T>>(self, aggregate: A) -> BoxedStream<(K, A::Out)> {
-        self.operator("aggregate", Place::here(), move |key, _| Aggregating::new(key, aggregate.clone()))
+    pub fn aggregate<A: Aggregate<S::Out>>(self, aggregate: A) -> BoxedStream<(K, A::Out)> {
+        let make = move |key, _: &Wiring| Aggregating::new(key, aggregate.clone());
+        self.into_input().operator("aggregate", Place::here(), make)
     }
 
     /// Merges each record into the one of its key, and gives that, at each record.
     #[track_caller]
-    pub fn reduce<R>(self, reduce: R) -> BoxedStream<T>
+    pub fn reduce<R>(self, reduce: R) -> BoxedStream<S::Out>
     where
-        R: FnMut(&mut T, T) + Clone + Send + 'static,
+        R: FnMut(&mut S::Out, S::Out) + Clone + Send + 'static,
     {
-        self.operator("reduce", Place::here(), move |key, _| Reducing::new(key, reduce.clone()))
+        let make = move |key, _: &Wiring| Reducing::new(key, reduce.clone());
+        self.into_input().operator("reduce", Place::here(), make)
     }
 
     /// The records of each key in windows of time.
-    pub fn window(self, windows: Windows) -> WindowedStream<T, K, F> {
+    pub fn window(self, windows: Windows) -> WindowedStream<S, K, F> {
         WindowedStream { stream: self, windows }
     }
 
@@ -121,40 +132,146 @@ where
     #[track_caller]
     pub fn count_window<A, U, O>(self, size: u64, aggregate: A, out: O) -> BoxedStream<U>
     where
-        A: Aggregate<T>,
+        A: Aggregate<S::Out>,
         O: FnMut(&K, A::Out) -> U + Clone + Send + 'static,
         U: Send + 'static,
     {
         let place = Place::here();
         if size == 0 {
             let message = "a window of 0 records never ends";
-            self.parts.job.lock().problems.add("bad-window", place, message, "write at least 1");
+            self.stream.job().lock().problems.add("bad-window", place, message, "write at least 1");
         }
-        self.operator("count_window", place, move |key, _| {
+        self.into_input().operator("count_window", place, move |key, _| {
             CountWindows::new(key, aggregate.clone(), size, out.clone())
         })
     }
 
+    /// Ends the stage before, so that the operator's own can begin.
+    pub(super) fn into_input(self) -> KeyedInput<S::Out, K, F> {
+        KeyedInput::new(by_key(self.stream.into_ports(None)), self.key)
+    }
+
+    /// As [`KeyedStream::into_input`], with each record put into one of another type, which two streams share.
+    pub(super) fn into_side<U, W>(self, place: Place, wrap: W) -> (Parts, F)
+    where
+        W: FnMut(S::Out) -> U + Clone + Send + 'static,
+        U: Send + 'static,
+    {
+        let key = self.key.clone();
+        // What only gathers ports needs a stage that puts the records in; by key, so that none overtakes another.
+        let parts = if self.stream.is_bare() {
+            self.into_input().relay(place).into_ports_of(wrap, None)
+        } else {
+            self.stream.into_ports_of(wrap, None)
+        };
+        (by_key(parts), key)
+    }
+}
+
+impl<T, K, F> KeyedInput<T, K, F>
+where
+    T: Send + 'static,
+    K: Key,
+    F: FnMut(&T) -> K + Clone + Send + Sync + 'static,
+{
+    /// Of ports, whose records have the key that `key` gives.
+    pub(super) fn new(parts: Parts, key: F) -> Self {
+        Self { parts, key, types: PhantomData }
+    }
+
+    /// Adds the stage of a user's operator.
+    pub(super) fn process<P>(self, kind: &'static str, place: Place, process: P) -> BoxedStream<P::Out>
+    where
+        P: Process<K, T>,
+        T: Serialize,
+    {
+        self.check_states(place, |states| process.clone().open(states));
+        self.operator(kind, place, move |key, _| {
+            ProcessOperator::new(key, process.clone()).expect("its states were declared before")
+        })
+    }
+
+    /// Has what an operator declares wrongly told before the job starts.
+    pub(super) fn check_states(&self, place: Place, open: impl FnOnce(Declare<'_, K>) -> Result<()>) {
+        if let Err(error) = open(States::default().declare()) {
+            self.parts.job.lock().problems.add_error("bad-state", place, &error);
+        }
+    }
+
     /// Adds the stage of an operator, which `make` makes for each subtask.
-    fn operator<O, M>(self, kind: &'static str, place: Place, make: M) -> BoxedStream<O::Out>
+    pub(super) fn operator<O, M>(self, kind: &'static str, place: Place, make: M) -> BoxedStream<O::Out>
     where
         O: KeyedOperator<T>,
         M: Fn(F, &Wiring) -> O + Send + 'static,
+    {
+        let key = self.key.clone();
+        self.stage(kind, place, move |wiring, downstream| {
+            let operator = make(key.clone(), wiring);
+            let clock = wiring.clock.clone();
+            Box::new(KeyedSubtask::new(wiring.input::<T>(), operator, downstream, clock))
+        })
+    }
+
+    /// Adds the stage of an operator that goes by windows.
+    pub(super) fn windows<A, W>(
+        self,
+        kind: &'static str,
+        windows: Windows,
+        place: Place,
+        aggregate: A,
+        out: impl Fn() -> W + Send + 'static,
+    ) -> BoxedStream<W::Out>
+    where
+        A: Aggregate<T>,
+        W: WindowOut<K, T, A::Out>,
+    {
+        let shape = windows.shape().unwrap_or_else(|(message, remedy)| {
+            self.parts.job.lock().problems.add("bad-window", place, message, remedy);
+            // The job will not start; its description goes on to find further problems.
+            Shape::Session(Duration::MAX)
+        });
+        let (firing, late) = (windows.firing, self.late());
+        let parts = move |key, wiring: &Wiring| WindowParts {
+            key,
+            aggregate: aggregate.clone(),
+            out: out(),
+            firing,
+            late: late(wiring),
+        };
+        match shape {
+            Shape::Grid(grid) => {
+                self.operator(kind, place, move |key, wiring| FixedWindows::new(parts(key, wiring), grid))
+            }
+            Shape::Session(gap) => {
+                self.operator(kind, place, move |key, wiring| SessionWindows::new(parts(key, wiring), gap))
+            }
+        }
+    }
+
+    /// Gives each subtask the counter of its records that came too late.
+    pub(super) fn late(&self) -> impl Fn(&Wiring) -> Counter + Send + 'static + use<T, K, F> {
+        let metrics = self.parts.job.lock().metrics.clone();
+        move |wiring| metrics.counter(&wiring.subtask.operator.0, "late")
+    }
+
+    /// Adds a stage that passes each record on in the subtask of its key.
+    pub(super) fn relay(self, place: Place) -> BoxedStream<T> {
+        self.stage("relay", place, |wiring, downstream| Box::new(Relay::new(wiring.input::<T>(), downstream)))
+    }
+
+    /// Adds a stage, of whose head `build` makes each subtask.
+    fn stage<U, B>(self, kind: &'static str, place: Place, build: B) -> BoxedStream<U>
+    where
+        U: Send + 'static,
+        B: FnMut(&mut Wiring, Downstream<U>) -> Box<dyn Subtask> + Send + 'static,
     {
         let Self { parts: Parts { job, ports, behind_dirty }, key, .. } = self;
         let (head, groups) = {
             let mut builder = job.lock();
             (builder.numbered(kind, place), builder.key_groups())
         };
-        let partition: MakePartition<T> = {
-            let key = key.clone();
-            Arc::new(move |parallelism| Box::new(ByKey { key: key.clone(), groups, parallelism }))
-        };
-        let build = move |wiring: &mut Wiring, downstream: Downstream<O::Out>| -> Box<dyn Subtask> {
-            let operator = make(key.clone(), wiring);
-            let clock = wiring.clock.clone();
-            Box::new(KeyedSubtask::new(wiring.input::<T>(), operator, downstream, clock))
-        };
+        let partition: MakePartition<T> =
+            Arc::new(move |parallelism| Box::new(ByKey { key: key.clone(), groups, parallelism }));
         let info = StageInfo { behind_dirty, keyed: true, ..StageInfo::new(head) };
         let add = Box::new(move |graph: &mut Graph, node: StageNode, reads: &[PortRef]| {
             graph.add_keyed_stage(node, reads, partition)
@@ -163,124 +280,31 @@ where
     }
 }
 
-/// Windows of time, and when they give results.
-#[derive(Clone, Copy, Debug)]
-pub struct Windows {
-    kind: Kind,
-    offset: Duration,
-    firing: Firing,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Fixed { size: Duration, slide: Duration },
-    Session { gap: Duration },
-}
-
-impl Windows {
-    const fn new(kind: Kind) -> Self {
-        let firing = Firing { domain: Domain::Event, lateness: Duration::ZERO, early: None };
-        Self { kind, offset: Duration::ZERO, firing }
-    }
-
-    /// Windows of `size` one after the other, beginning at 1970-01-01T00:00:00Z.
-    pub const fn tumbling(size: Duration) -> Self {
-        Self::new(Kind::Fixed { size, slide: size })
-    }
-
-    /// Windows of `size`, of which one begins every `slide`.
-    pub const fn sliding(size: Duration, slide: Duration) -> Self {
-        Self::new(Kind::Fixed { size, slide })
-    }
-
-    /// The records of a key that follow one another within `gap`, which may be in any order. Two records exactly `gap`
-    /// apart belong together.
-    pub const fn session(gap: Duration) -> Self {
-        Self::new(Kind::Session { gap })
-    }
-
-    /// Shifts the beginnings of windows, such as to the midnight of a time zone: eight hours before UTC's in UTC+8 is
-    /// an offset of sixteen hours.
-    #[must_use]
-    pub const fn offset(mut self, offset: Duration) -> Self {
-        self.offset = offset;
-        self
-    }
-
-    /// How long after its end, in event time, a window still takes late records: each of them gives its result anew.
-    /// The default is none.
-    #[must_use]
-    pub const fn allowed_lateness(mut self, lateness: Duration) -> Self {
-        self.firing.lateness = lateness;
-        self
-    }
-
-    /// Gives what a window has so far every `every` of processing time, before its end.
-    #[must_use]
-    pub const fn early(mut self, every: Duration) -> Self {
-        self.firing.early = Some(every);
-        self
-    }
-
-    /// Goes by the time of the machine instead of that of the records. What is open at the end of the input gives its
-    /// result then.
-    #[must_use]
-    pub const fn processing_time(mut self) -> Self {
-        self.firing.domain = Domain::Processing;
-        self
-    }
-
-    /// What cannot be: a message and a remedy.
-    fn problem(&self) -> Option<(&'static str, &'static str)> {
-        let too_short = |duration: Duration| duration.as_millis() == 0;
-        match self.kind {
-            Kind::Fixed { size, slide } if too_short(size) || too_short(slide) => {
-                Some(("a window needs a size and a slide of at least 1 ms", "write for instance one minute"))
-            }
-            Kind::Session { gap } if too_short(gap) => {
-                Some(("a session needs a gap of at least 1 ms", "write for instance ten minutes"))
-            }
-            Kind::Session { .. } if self.firing.early.is_some() || !self.offset.is_zero() => {
-                Some(("a session has neither early results nor an offset", "remove them"))
-            }
-            _ if self.firing.early.is_some_and(too_short) => {
-                Some(("early results need at least 1 ms between them", "write for instance ten seconds"))
-            }
-            _ => None,
-        }
-    }
-
-    fn grid(&self, size: Duration, slide: Duration) -> Grid {
-        let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).max(1);
-        let slide = millis(slide);
-        let offset = i64::try_from(self.offset.as_millis()).unwrap_or(0) % slide;
-        Grid::even(millis(size), slide, offset)
-    }
-}
-
 /// The records of a keyed stream in windows.
 #[must_use = "a stream must end in a sink"]
-pub struct WindowedStream<T, K, F> {
-    stream: KeyedStream<T, K, F>,
-    windows: Windows,
+pub struct WindowedStream<S: Step, K, F> {
+    pub(super) stream: KeyedStream<S, K, F>,
+    pub(super) windows: Windows,
 }
 
-impl<T, K, F> WindowedStream<T, K, F>
+impl<S, K, F> WindowedStream<S, K, F>
 where
-    T: Exchanged,
+    S: Step,
+    S::Out: Exchanged,
     K: Key,
-    F: FnMut(&T) -> K + Clone + Send + Sync + 'static,
+    F: FnMut(&S::Out) -> K + Clone + Send + Sync + 'static,
 {
     /// The result of each key in each window; `out` makes a record of it, whose event time is the window's last
     /// millisecond. Records that come too late are counted as `late` and dropped.
     #[track_caller]
     pub fn aggregate<A, U, O>(self, aggregate: A, out: O) -> BoxedStream<U>
     where
-        A: Aggregate<T>,
+        A: Aggregate<S::Out>,
         O: FnMut(&K, Window, A::Out) -> U + Clone + Send + 'static,
         U: Send + 'static,
     {
-        self.windows(aggregate, Place::here(), move || Results(out.clone()))
+        let out = move || Results(out.clone());
+        self.stream.into_input().windows("window", self.windows, Place::here(), aggregate, out)
     }
 
     /// As [`WindowedStream::aggregate`]; the second stream is the side output `name` of records that came too late.
@@ -290,47 +314,15 @@ where
         name: &str,
         aggregate: A,
         out: O,
-    ) -> (BoxedStream<U>, BoxedStream<T>)
+    ) -> (BoxedStream<U>, BoxedStream<S::Out>)
     where
-        A: Aggregate<T>,
+        A: Aggregate<S::Out>,
         O: FnMut(&K, Window, A::Out) -> U + Clone + Send + 'static,
         U: Send + 'static,
     {
-        let both = self.windows(aggregate, Place::here(), move || ResultsAndLate(out.clone()));
-        both.side_output(name, |routed: Routed<U, T>| routed)
-    }
-
-    fn windows<A, W>(
-        self,
-        aggregate: A,
-        place: Place,
-        out: impl Fn() -> W + Send + 'static,
-    ) -> BoxedStream<W::Out>
-    where
-        A: Aggregate<T>,
-        W: WindowOut<K, T, A::Out>,
-    {
-        let Self { stream, windows } = self;
-        let metrics = {
-            let mut builder = stream.parts.job.lock();
-            if let Some((message, remedy)) = windows.problem() {
-                builder.problems.add("bad-window", place, message, remedy);
-            }
-            builder.metrics.clone()
-        };
-        let firing = windows.firing;
-        let parts = move |key, wiring: &Wiring| {
-            let late: Counter = metrics.counter(&wiring.subtask.operator.0, "late");
-            WindowParts { key, aggregate: aggregate.clone(), out: out(), firing, late }
-        };
-        match windows.kind {
-            Kind::Fixed { size, slide } => {
-                let grid = windows.grid(size, slide);
-                stream
-                    .operator("window", place, move |key, wiring| FixedWindows::new(parts(key, wiring), grid))
-            }
-            Kind::Session { gap } => stream
-                .operator("window", place, move |key, wiring| SessionWindows::new(parts(key, wiring), gap)),
-        }
+        let out = move || ResultsAndLate(out.clone());
+        let input = self.stream.into_input();
+        let both = input.windows("window", self.windows, Place::here(), aggregate, out);
+        both.side_output(name, |routed: Routed<U, S::Out>| routed)
     }
 }

@@ -2,12 +2,14 @@
 
 mod builder;
 mod cli;
+mod connected;
 #[cfg(feature = "jdbc")]
 mod datasources;
 mod declared;
 mod dirty;
 mod dirty_command;
 mod event_time;
+mod joins;
 mod keyed;
 mod load;
 mod lookups;
@@ -22,12 +24,15 @@ mod sources;
 #[cfg_attr(not(feature = "test"), allow(dead_code, reason = "filled by the test kit"))]
 pub(crate) mod stand_ins;
 mod stream;
+mod top_n;
+mod windows;
 
 pub mod declare;
 
 pub use cli::{Binary, main};
+pub use connected::{BroadcastStream, ConnectedStreams};
 pub use event_time::Watermarks;
-pub use keyed::{KeyedStream, WindowedStream, Windows};
+pub use keyed::{KeyedStream, WindowedStream};
 #[cfg(feature = "test")]
 pub(crate) use load::{Selection, Subject, describe_subject};
 pub use report::{OperatorFigures, Summary};
@@ -38,3 +43,4 @@ pub use settings::{DirtySettings, JobSettings, OperatorSettings};
 pub use sinks::Carries;
 pub use sources::Job;
 pub use stream::{BoxedStream, Exchanged, Shared, Stream};
+pub use windows::Windows;

@@ -433,15 +433,34 @@ impl<S: Step> Stream<S> {
 
     /// Ends the stage in an output that other stages read.
     pub(crate) fn into_ports(self, duplicate: Option<fn(&S::Out) -> S::Out>) -> Parts {
-        let (job, behind_dirty) = (self.job.clone(), self.behind_dirty);
         // Without operators of its own, the stream is just what it reads; but only an output that knows how to copy
         // can have several readers, and a parallelism needs a stage that has it.
-        let bare = self.fused.is_empty() && self.parallelism.is_none();
-        if let (Head::Ports(ports), true, None) = (&self.head, bare, duplicate) {
-            let ports = ports.clone();
+        if let (Head::Ports(ports), true, None) = (&self.head, self.is_bare(), duplicate) {
+            let (job, ports, behind_dirty) = (self.job.clone(), ports.clone(), self.behind_dirty);
             job.lock().close_end(self.end);
             return Parts { job, ports, behind_dirty };
         }
+        self.into_output(duplicate)
+    }
+
+    /// As [`Stream::into_ports`], with each record put into one of another type by `wrap`, which must not panic.
+    pub(crate) fn into_ports_of<U, W>(self, wrap: W, duplicate: Option<fn(&U) -> U>) -> Parts
+    where
+        W: FnMut(S::Out) -> U + Clone + Send + 'static,
+        U: Send + 'static,
+    {
+        let Self { job, head, step, fused, parallelism, behind_dirty, end } = self;
+        let step = Map::new(step, wrap);
+        Stream { job, head, step, fused, parallelism, behind_dirty, end }.into_output(duplicate)
+    }
+
+    /// Whether the stream is just what others have ended in ports.
+    pub(crate) fn is_bare(&self) -> bool {
+        matches!(self.head, Head::Ports(_)) && self.fused.is_empty() && self.parallelism.is_none()
+    }
+
+    fn into_output(self, duplicate: Option<fn(&S::Out) -> S::Out>) -> Parts {
+        let (job, behind_dirty) = (self.job.clone(), self.behind_dirty);
         let build = move |wiring: &mut Wiring| -> Box<dyn Consumer<S::Out>> {
             Box::new(wiring.output::<S::Out>(0, duplicate))
         };

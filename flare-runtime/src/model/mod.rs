@@ -2,6 +2,7 @@
 
 mod batch;
 mod dirty;
+mod either;
 mod id;
 mod key;
 mod panic;
@@ -12,6 +13,7 @@ mod time;
 
 pub use batch::{Barrier, Batch, Control, Message, Meta};
 pub use dirty::{DirtyRecord, Reject};
+pub use either::Either;
 pub use id::{OperatorId, SplitId, SplitName, Splits, SubtaskId};
 pub use key::{Key, KeyGroups};
 pub(crate) use panic::{note_panic_places, panic_error};

@@ -54,6 +54,7 @@ pub(super) struct Watermarks<T> {
     splits: BTreeMap<SplitId, Split>,
     /// Whether somebody says which splits there are.
     assigned: bool,
+    began: Instant,
     sent: Timestamp,
     /// Whether all splits are idle, and this was said.
     idle: bool,
@@ -61,7 +62,14 @@ pub(super) struct Watermarks<T> {
 
 impl<T> Watermarks<T> {
     pub(super) fn new(strategy: WatermarkStrategy<T>) -> Self {
-        Self { strategy, splits: BTreeMap::new(), assigned: false, sent: Timestamp::MIN, idle: false }
+        Self {
+            strategy,
+            splits: BTreeMap::new(),
+            assigned: false,
+            began: Instant::now(),
+            sent: Timestamp::MIN,
+            idle: false,
+        }
     }
 
     /// The splits that are read: one without a record holds the watermark back until it is idle, one that is gone does
@@ -115,7 +123,9 @@ impl<T> Watermarks<T> {
         }
         let live = self.splits.values().filter(|split| !split.idle);
         let Some(slowest) = live.map(|split| split.watermark).min() else {
-            let nothing_known = self.splits.is_empty() && !self.assigned;
+            // Where nobody says which splits there are, a stream without any record is idle after that time.
+            let is_early = self.strategy.idle_after.is_none_or(|after| now < self.began + after);
+            let nothing_known = self.splits.is_empty() && !self.assigned && is_early;
             let is_news = !nothing_known && !std::mem::replace(&mut self.idle, true);
             return is_news.then_some(Control::Idle);
         };
@@ -130,6 +140,9 @@ impl<T> Watermarks<T> {
     /// When the next split becomes idle, unless a record comes.
     pub(super) fn idle_at(&self) -> Option<Instant> {
         let idle_after = self.strategy.idle_after?;
+        if self.splits.is_empty() {
+            return (!self.assigned && !self.idle).then(|| self.began + idle_after);
+        }
         let live = self.splits.values().filter(|split| !split.idle);
         live.map(|split| split.seen + idle_after).min()
     }
@@ -256,6 +269,16 @@ mod tests {
         assert_eq!(watermarks.advance(now), None);
         watermarks.assign(&[SplitId(0)], now);
         assert_eq!(watermarks.advance(now), at(99));
+    }
+
+    #[test]
+    fn is_idle_when_no_record_has_ever_come() {
+        let idle_after = Duration::from_secs(1);
+        let mut watermarks = watermarks(0, Some(idle_after));
+        let due = watermarks.idle_at().expect("it waits");
+        assert_eq!(watermarks.advance(due - Duration::from_millis(1)), None);
+        assert_eq!(watermarks.advance(due), Some(Control::Idle));
+        assert_eq!(watermarks.idle_at(), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod timers;
 mod ttl;
 
 pub use handles::{AggregatingState, ListState, MapState, ReducingState, ValueState};
-pub use states::{Access, Declare, States};
+pub use states::{Access, Declare, Kept, States};
 pub use table::Table;
 pub use timers::Timers;
 pub use ttl::{Timed, Ttl};

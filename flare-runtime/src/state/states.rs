@@ -3,6 +3,10 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::codec::Shape;
 use super::handles::{AggregatingState, ListState, MapState, ReducingState, ValueState};
 use super::table::Table;
 use super::ttl::Ttl;
@@ -93,6 +97,17 @@ pub trait Access {
     fn states(&mut self) -> &mut States<Self::Key>;
 }
 
+/// What a state can hold: any plain data that serde writes and reads.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept in a state",
+    label = "this needs `Serialize` and `Deserialize`",
+    note = "write `#[derive(Serialize, Deserialize)]` on `{Self}`"
+)]
+pub trait Kept: Serialize + DeserializeOwned + Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<V: Serialize + DeserializeOwned + Send + 'static> Kept for V {}
+
 /// Declares states, each by its name, which is what it is restored by.
 pub struct Declare<'a, K> {
     states: &'a mut States<K>,
@@ -110,27 +125,27 @@ impl<K: Key> Declare<'_, K> {
     /// One value a key.
     ///
     /// # Errors
-    /// `Config` when the name is used twice.
-    pub fn value<V: Send + 'static>(&mut self, name: &str) -> Result<ValueState<V>> {
+    /// `Config` when the name is used twice, or the type has no [`Shape`] by which it could be read back.
+    pub fn value<V: Kept>(&mut self, name: &str) -> Result<ValueState<V>> {
         self.table::<V>(name).map(ValueState::new)
     }
 
     /// A list a key. With a TTL the list lives and ends as a whole.
     ///
     /// # Errors
-    /// `Config` when the name is used twice.
-    pub fn list<V: Send + 'static>(&mut self, name: &str) -> Result<ListState<V>> {
+    /// `Config` when the name is used twice, or the type has no [`Shape`] by which it could be read back.
+    pub fn list<V: Kept>(&mut self, name: &str) -> Result<ListState<V>> {
         self.table::<Vec<V>>(name).map(ListState::new)
     }
 
     /// A map a key. With a TTL the map lives and ends as a whole.
     ///
     /// # Errors
-    /// `Config` when the name is used twice.
+    /// `Config` when the name is used twice, or the type has no [`Shape`] by which it could be read back.
     pub fn map<N, V>(&mut self, name: &str) -> Result<MapState<N, V>>
     where
-        N: Ord + Send + 'static,
-        V: Send + 'static,
+        N: Ord + Kept,
+        V: Kept,
     {
         self.table::<BTreeMap<N, V>>(name).map(MapState::new)
     }
@@ -138,10 +153,10 @@ impl<K: Key> Declare<'_, K> {
     /// One value a key, into which `reduce` merges every value that is added.
     ///
     /// # Errors
-    /// `Config` when the name is used twice.
+    /// `Config` when the name is used twice, or the type has no [`Shape`] by which it could be read back.
     pub fn reducing<V, F>(&mut self, name: &str, reduce: F) -> Result<ReducingState<V>>
     where
-        V: Send + 'static,
+        V: Kept,
         F: Fn(&mut V, V) + Send + Sync + 'static,
     {
         self.table::<V>(name).map(|index| ReducingState::new(index, reduce))
@@ -150,16 +165,20 @@ impl<K: Key> Declare<'_, K> {
     /// One accumulator a key, into which `add` puts every value that is added.
     ///
     /// # Errors
-    /// `Config` when the name is used twice.
+    /// `Config` when the name is used twice, or the type has no [`Shape`] by which it could be read back.
     pub fn aggregating<A, V, F>(&mut self, name: &str, add: F) -> Result<AggregatingState<A, V>>
     where
-        A: Default + Send + 'static,
+        A: Default + Kept,
         F: Fn(&mut A, V) + Send + Sync + 'static,
     {
         self.table::<A>(name).map(|index| AggregatingState::new(index, add))
     }
 
-    fn table<V: Send + 'static>(&mut self, name: &str) -> Result<usize> {
+    fn table<V: Kept>(&mut self, name: &str) -> Result<usize> {
+        Shape::of::<V>().map_err(|error| {
+            let message = "a state of this type could not be read back";
+            Error::new(ErrorKind::Config, message).with("state", name).caused_by(error)
+        })?;
         let index = self.states.tables.len();
         if self.states.names.insert(name.to_owned(), index).is_some() {
             let message = "two states of one operator have the same name; rename one";

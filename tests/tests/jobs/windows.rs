@@ -11,21 +11,21 @@ use proptest::prelude::*;
 use crate::support::{Collected, check};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Event {
-    key: u8,
-    at: i64,
-    value: i64,
+pub(crate) struct Event {
+    pub(crate) key: u8,
+    pub(crate) at: i64,
+    pub(crate) value: i64,
 }
 
 /// Records of a few inputs in the order of their arrival, each at most so much behind a later one of its input.
 #[derive(Clone, Debug)]
-struct Inputs {
-    inputs: Vec<Vec<Event>>,
-    disorder: i64,
-    parallelism: usize,
+pub(crate) struct Inputs {
+    pub(crate) inputs: Vec<Vec<Event>>,
+    pub(crate) disorder: i64,
+    pub(crate) parallelism: usize,
 }
 
-fn inputs() -> impl Strategy<Value = Inputs> {
+pub(crate) fn inputs() -> impl Strategy<Value = Inputs> {
     let event = (0_u8..6, 0_i64..400, 0_i64..100);
     let input = proptest::collection::vec(event, 0..60);
     let all = (proptest::collection::vec(input, 1..4), 0_i64..80, 1_usize..5);
@@ -42,14 +42,19 @@ fn inputs() -> impl Strategy<Value = Inputs> {
 }
 
 impl Inputs {
-    fn all(&self) -> Vec<Event> {
+    pub(crate) fn all(&self) -> Vec<Event> {
         self.inputs.iter().flatten().copied().collect()
     }
 
     fn stream(&self, job: &mut Job, bound: i64) -> BoxedStream<Event> {
+        self.named_stream("input", job, bound)
+    }
+
+    /// The inputs together; their sources are called `NAME-0` and so on.
+    pub(crate) fn named_stream(&self, name: &str, job: &mut Job, bound: i64) -> BoxedStream<Event> {
         let mut all: Option<BoxedStream<Event>> = None;
         for (index, events) in self.inputs.iter().enumerate() {
-            let stream = job.values(&format!("input-{index}"), events.clone());
+            let stream = job.values(&format!("{name}-{index}"), events.clone());
             let watermarks = Watermarks::bounded(Duration::from_millis(bound.unsigned_abs()));
             let timed = stream.event_time(|event| Timestamp::from_millis(event.at), watermarks);
             all = Some(match all {
@@ -61,7 +66,7 @@ impl Inputs {
     }
 
     /// What a job makes of them, sorted. Small batches let watermarks come often.
-    fn run<T: Clone + Ord + Send + 'static>(
+    pub(crate) fn run<T: Clone + Ord + Send + 'static>(
         &self,
         describe: impl FnOnce(&Self, &mut Job, Collected<T>) -> Result<()> + 'static,
     ) -> Vec<T> {
@@ -96,7 +101,7 @@ fn by_window(events: &[Event], windows_of: impl Fn(i64) -> Vec<(i64, i64)>) -> V
     sums.into_iter().map(|((start, end, key), sum)| (start, end, key, sum)).collect()
 }
 
-fn sliding(size: i64, slide: i64) -> impl Fn(i64) -> Vec<(i64, i64)> {
+pub(crate) fn sliding(size: i64, slide: i64) -> impl Fn(i64) -> Vec<(i64, i64)> {
     move |at| {
         let starts = (-1 - size / slide..500).map(|number| number * slide);
         starts
@@ -130,7 +135,7 @@ fn sessions(events: &[Event], gap: i64) -> Vec<Row> {
     rows
 }
 
-fn ms(millis: i64) -> Duration {
+pub(crate) fn ms(millis: i64) -> Duration {
     Duration::from_millis(millis.unsigned_abs())
 }
 
@@ -236,7 +241,7 @@ proptest! {
 }
 
 /// More by one command: `PROPTEST_CASES=5000 cargo test -p flare-tests --test jobs windows`.
-fn cases() -> u32 {
+pub(crate) fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(60)
 }
 
@@ -364,4 +369,29 @@ fn a_bad_record_is_turned_aside_and_the_stream_goes_on() {
     let (summary, out) = check(describe, |runner| runner).unwrap();
     assert_eq!(out.sorted(), [1, 1, 2, 1001, 1002]);
     assert_eq!(summary.dirty.into_iter().collect::<Vec<_>>(), [("second convert bad_record".to_owned(), 2)]);
+}
+
+#[test]
+fn days_follow_the_midnight_of_a_time_zone() {
+    let describe = |job: &mut Job, out: Collected<(String, u64)>| {
+        // From noon to noon, around the night in which clocks go forward: 23 hours between the midnights.
+        let start = 1_774_695_600_000_i64;
+        let times: Vec<i64> = (0..48).map(|hour| start + hour * 3_600_000).collect();
+        let times = job.values("hours", times);
+        let timed = times.event_time(|at| Timestamp::from_millis(*at), Watermarks::monotonic());
+        let days = timed.key_by(|_| 0_u8).window(Windows::days(1, "Europe/Berlin"));
+        days.aggregate(Count, |_, window, hours| (window.start.to_string(), hours)).for_each(out.collector());
+        Ok(())
+    };
+    let (_, out) = check(describe, |runner| runner).unwrap();
+    let days = out.items();
+    let hours = |day: &str| days.iter().find(|(start, _)| start.starts_with(day)).map(|(_, hours)| *hours);
+    assert_eq!(hours("2026-03-28T23:00"), Some(23), "{days:?}");
+    let unknown = |job: &mut Job, out: Collected<u64>| {
+        let days = job.values("n", vec![1_i64]).key_by(|_| 0_u8).window(Windows::days(1, "Europe/Berln"));
+        days.aggregate(Count, |_, _, count| count).for_each(out.collector());
+        Ok(())
+    };
+    let error = check(unknown, |runner| runner).map(|_| ()).unwrap_err().report();
+    assert!(error.contains("`Europe/Berln` is no time zone"), "{error}");
 }

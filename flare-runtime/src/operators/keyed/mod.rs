@@ -1,11 +1,22 @@
 //! Operators that remember something for each key.
 
+mod broadcast;
+mod connect;
+mod deduplicate;
 mod process;
 mod rolling;
 mod subtask;
+#[cfg(test)]
+mod testing;
+mod top_n;
 
+pub mod join;
 pub mod window;
 
+pub use broadcast::{BroadcastOperator, BroadcastProcess};
+pub use connect::{BothSides, CoProcess};
+pub use deduplicate::Deduplicate;
 pub use process::{Context, Process, ProcessOperator, Timer};
 pub use rolling::{Aggregate, Aggregating, Count, Fold, Reducing, Sum};
 pub use subtask::{Emitted, KeyedOperator, KeyedSubtask, Turn};
+pub use top_n::{RunningTopN, TopN};

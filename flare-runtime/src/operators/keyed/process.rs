@@ -162,6 +162,30 @@ where
         Ok(())
     }
 
+    /// Processes one record, and fires what is due then.
+    pub(super) fn record(&mut self, item: &T, meta: Meta, turn: &mut Turn<'_, P::Out>) -> Result<()>
+    where
+        T: Serialize,
+    {
+        let Turn { out, stage, watermark, now, .. } = &mut *turn;
+        stage.current = meta;
+        self.keyed.states.select((self.key)(item), *now);
+        let keyed = &mut self.keyed;
+        let mut cx = Context { keyed, out, meta, watermark: *watermark, now: *now };
+        if let Err(error) = self.process.process(item, &mut cx) {
+            refuse(item, meta, error, turn)?;
+        }
+        if self.keyed.event.next().is_some_and(|at| at <= turn.watermark) {
+            self.fire(turn)?;
+        }
+        Ok(())
+    }
+
+    /// The user's operator.
+    pub(super) fn process_mut(&mut self) -> &mut P {
+        &mut self.process
+    }
+
     fn call(&mut self, timer: Timer, key: K, turn: &mut Turn<'_, P::Out>) -> Result<()> {
         let timestamp = match timer {
             Timer::Event(at) => at,
@@ -192,32 +216,7 @@ where
     type Out = P::Out;
 
     fn batch(&mut self, batch: Batch<T>, turn: &mut Turn<'_, P::Out>) -> Result<()> {
-        for (item, meta) in batch.into_records() {
-            let Turn { out, stage, watermark, now, .. } = &mut *turn;
-            stage.current = meta;
-            self.keyed.states.select((self.key)(&item), *now);
-            let keyed = &mut self.keyed;
-            let mut cx = Context { keyed, out, meta, watermark: *watermark, now: *now };
-            match self.process.process(&item, &mut cx) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::BadRecord => {
-                    turn.rejects.push(Reject::new(
-                        serde_json::to_vec(&item).unwrap_or_default(),
-                        meta,
-                        error,
-                    ));
-                }
-                Err(error) => {
-                    let failed = Error::new(ErrorKind::User, "a record's function failed");
-                    let failed = failed.with("operator", &stage.subtask);
-                    return Err(failed.with("record", stage.origin(meta)).caused_by(error));
-                }
-            }
-            if self.keyed.event.next().is_some_and(|at| at <= turn.watermark) {
-                self.fire(turn)?;
-            }
-        }
-        Ok(())
+        batch.into_records().try_for_each(|(item, meta)| self.record(&item, meta, turn))
     }
 
     fn watermark(&mut self, turn: &mut Turn<'_, P::Out>) -> Result<()> {
@@ -234,4 +233,20 @@ where
         }
         Ok(())
     }
+}
+
+/// Turns a record aside that its function calls bad; any other error fails the job.
+pub(super) fn refuse<T: Serialize, U>(
+    item: &T,
+    meta: Meta,
+    error: Error,
+    turn: &mut Turn<'_, U>,
+) -> Result<()> {
+    if error.kind() == ErrorKind::BadRecord {
+        turn.rejects.push(Reject::new(serde_json::to_vec(item).unwrap_or_default(), meta, error));
+        return Ok(());
+    }
+    let failed = Error::new(ErrorKind::User, "a record's function failed");
+    let failed = failed.with("operator", &turn.stage.subtask);
+    Err(failed.with("record", turn.stage.origin(meta)).caused_by(error))
 }

@@ -40,7 +40,7 @@ impl<U> Emitted<U> {
         &mut self.last.items
     }
 
-    fn take(&mut self) -> impl Iterator<Item = Batch<U>> {
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Batch<U>> {
         let last = std::mem::take(&mut self.last);
         self.full.drain(..).chain((!last.is_empty()).then_some(last))
     }

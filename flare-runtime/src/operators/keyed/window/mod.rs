@@ -82,8 +82,8 @@ pub trait WindowOut<K, T, R>: Send + 'static {
     /// The record.
     type Out: Send + 'static;
 
-    /// Of a result.
-    fn result(&mut self, key: &K, window: Window, result: R) -> Self::Out;
+    /// Of a result; `emit` is called once for every record that it gives.
+    fn result(&mut self, key: &K, window: Window, result: R, emit: impl FnMut(Self::Out));
 
     /// Of a record that came too late for every window; `None` drops it.
     fn late(&mut self, item: T) -> Option<Self::Out>;
@@ -99,8 +99,8 @@ where
 {
     type Out = U;
 
-    fn result(&mut self, key: &K, window: Window, result: R) -> U {
-        (self.0)(key, window, result)
+    fn result(&mut self, key: &K, window: Window, result: R, mut emit: impl FnMut(U)) {
+        emit((self.0)(key, window, result));
     }
 
     fn late(&mut self, _item: T) -> Option<U> {
@@ -119,8 +119,8 @@ where
 {
     type Out = Routed<U, T>;
 
-    fn result(&mut self, key: &K, window: Window, result: R) -> Self::Out {
-        Routed::Main((self.0)(key, window, result))
+    fn result(&mut self, key: &K, window: Window, result: R, mut emit: impl FnMut(Self::Out)) {
+        emit(Routed::Main((self.0)(key, window, result)));
     }
 
     fn late(&mut self, item: T) -> Option<Self::Out> {
@@ -186,8 +186,9 @@ impl<F, A, W> WindowParts<F, A, W> {
         A: Aggregate<T>,
         W: WindowOut<K, T, A::Out>,
     {
-        turn.stage.current = window.meta();
+        let meta = window.meta();
+        turn.stage.current = meta;
         let result = self.aggregate.result(accumulator);
-        turn.out.push(self.out.result(key, window, result), window.meta());
+        self.out.result(key, window, result, |record| turn.out.push(record, meta));
     }
 }

@@ -1,0 +1,29 @@
+//! Joins of two streams by key and event time.
+
+mod interval;
+mod temporal;
+mod window;
+
+pub use interval::{IntervalJoin, RelativeTime};
+pub use temporal::TemporalJoin;
+pub use window::{CoGroup, Joined};
+
+use super::Turn;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Meta, Timestamp};
+
+/// The record's event time, without which there is no join.
+fn event_time<U>(meta: Meta, turn: &Turn<'_, U>) -> Result<Timestamp> {
+    if meta.timestamp == Timestamp::MIN {
+        let message = "a join by event time met a record without one; \
+             write `event_time = \"field\"` on both sources, or call `.event_time(…)` on both streams";
+        let error = Error::new(ErrorKind::Config, message).with("operator", &turn.stage.subtask);
+        return Err(error.with("record", turn.stage.origin(meta)));
+    }
+    Ok(meta.timestamp)
+}
+
+/// What is known of a record that a join gives.
+fn joined_at(timestamp: Timestamp) -> Meta {
+    Meta { timestamp, ..Meta::NONE }
+}
