@@ -28,7 +28,8 @@
 //! flare::main!();
 //! ```
 //!
-//! Where to look next: [`Job`] is where streams begin, [`Stream`] has the operators, and each attribute has a page:
+//! Where to look next: [`Job`] is where streams begin, [`Stream`] has the operators, [`KeyedStream`] those with state
+//! and [`keyed`] what they are written with, [`Windows`] and [`Watermarks`] are about time, and each attribute has a page:
 //! [`macro@flare_job`], [`macro@kafka`], [`macro@jdbc`], [`macro@files`], [`macro@generator`],
 //! [`macro@async_lookup`].
 
@@ -118,14 +119,20 @@ pub mod test {
 
 /// Everything that a job usually needs.
 pub mod prelude {
+    pub use crate::keyed::{
+        Aggregate, Context, Count, Declare, ListState, MapState, Process, Sum, Timer, ValueState, Window,
+    };
     pub use crate::{
-        BoxedStream, DirtyRecord, Error, FromRow, Job, Result, Routed, Shared, Stream, Timestamp,
-        async_lookup, files, flare_job, generator, jdbc, kafka,
+        BoxedStream, DirtyRecord, Error, FromRow, Job, Result, Routed, Shared, Stream, Timestamp, Watermarks,
+        Windows, async_lookup, files, flare_job, generator, jdbc, kafka,
     };
     pub use serde::{Deserialize, Serialize};
 }
 
 /// The program of a job's binary: `flare::main!();` at the end of `main.rs`.
+///
+/// It knows the jobs of all crates that the binary names. Of a library that holds jobs and of which `main.rs` uses
+/// nothing else, write `use my_library as _;`, or the linker leaves it out.
 ///
 /// It reads `flare.toml` from the working directory, else from the package's folder; with
 /// `flare::main!(config = "jobs/flare.toml")` from that file of the package.

@@ -39,7 +39,7 @@ where
     /// impl CoProcess<u32, (u32, u64), (u32, u64)> for Priced {
     ///     type Out = u64;
     ///
-    ///     fn open(&mut self, mut states: Declare<'_, u32>) -> Result<()> {
+    ///     fn open(&mut self, states: &mut Declare<'_, u32>) -> Result<()> {
     ///         self.0 = states.value("price")?;
     ///         Ok(())
     ///     }

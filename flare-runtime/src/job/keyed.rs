@@ -192,8 +192,8 @@ where
     }
 
     /// Has what an operator declares wrongly told before the job starts.
-    pub(super) fn check_states(&self, place: Place, open: impl FnOnce(Declare<'_, K>) -> Result<()>) {
-        if let Err(error) = open(States::default().declare()) {
+    pub(super) fn check_states(&self, place: Place, open: impl FnOnce(&mut Declare<'_, K>) -> Result<()>) {
+        if let Err(error) = open(&mut States::default().declare()) {
             self.parts.job.lock().problems.add_error("bad-state", place, &error);
         }
     }

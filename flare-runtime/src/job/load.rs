@@ -133,6 +133,8 @@ fn build(job: Subject, start: Start) -> Result<Builder> {
     }
     let Builder { graph, config, problems, declared, .. } = &mut builder;
     plan::check_ids(graph, problems);
+    let used = graph.stages.iter().map(|node| node.info.head.id.0.as_ref()).collect();
+    declared.check_names(&used, problems);
     match described {
         Ok(()) => {
             plan::check_ends(graph, problems);

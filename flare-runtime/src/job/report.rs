@@ -200,6 +200,11 @@ impl Summary {
             }
             text.push('\n');
         }
+        for (operator, figures) in &self.operators {
+            if let Some(late) = figures.get("late").map(number).filter(|late| *late > 0) {
+                let _ = writeln!(text, "  {operator}: {late} records came too late and were left out");
+            }
+        }
         for (cause, count) in &self.dirty {
             let _ = writeln!(text, "  dirty: {cause}: {count}");
         }

@@ -53,8 +53,8 @@ impl Windows {
         Self::new(Kind::Days { count, zone })
     }
 
-    /// The records of a key that follow one another within `gap`, which may be in any order. Two records exactly `gap`
-    /// apart belong together.
+    /// The records of a key that follow one another within `gap`, which may be in any order: the window begins with the
+    /// first record and ends `gap` after the last. Two records exactly `gap` apart belong together.
     pub const fn session(gap: Duration) -> Self {
         Self::new(Kind::Session { gap })
     }

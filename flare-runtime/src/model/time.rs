@@ -1,6 +1,7 @@
 //! Event time and durations.
 
 use std::fmt;
+use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///
 /// Read from a JSON number (milliseconds) or an RFC 3339 text; written as RFC 3339 text in formats that people
 /// read, as a date and time in SQL, and as milliseconds in binary formats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
@@ -43,6 +44,11 @@ impl Timestamp {
         DateTime::from_timestamp_millis(self.0)
     }
 
+    /// The time from `earlier` to this moment; none when that is later.
+    pub fn duration_since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
     /// This moment plus `duration`, not above [`Timestamp::MAX`].
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
@@ -55,6 +61,31 @@ impl Timestamp {
     pub fn saturating_sub(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_sub(millis))
+    }
+}
+
+/// As it is displayed, so that records with times can be read in logs and tests.
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    /// As [`Timestamp::saturating_add`].
+    fn add(self, duration: Duration) -> Self {
+        self.saturating_add(duration)
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    /// As [`Timestamp::saturating_sub`].
+    fn sub(self, duration: Duration) -> Self {
+        self.saturating_sub(duration)
     }
 }
 

@@ -81,8 +81,9 @@ impl<K: Key> States<K> {
 
     /// The table behind a handle, the current key, and the processing time.
     pub(super) fn at<V: Send + 'static>(&mut self, index: usize) -> (&mut Table<K, V>, &K, Timestamp) {
+        let table = self.tables.get_mut(index).expect("a state is used that `open` has not declared");
         let table =
-            self.tables[index].as_any().downcast_mut().expect("a handle is used with its own operator");
+            table.as_any().downcast_mut().expect("a state is used with the operator that declared it");
         (table, self.key.as_ref().expect("a key is selected before states are used"), self.now)
     }
 }
@@ -115,11 +116,10 @@ pub struct Declare<'a, K> {
 }
 
 impl<K: Key> Declare<'_, K> {
-    /// How long the states that are declared next are remembered; without it for ever.
-    #[must_use]
-    pub fn ttl(mut self, ttl: Ttl) -> Self {
-        self.ttl = Some(ttl);
-        self
+    /// How long the state that is declared by what this returns is remembered; without it for ever:
+    /// `states.ttl(Ttl::after_write(hour)).value("latest")`.
+    pub fn ttl(&mut self, ttl: Ttl) -> Declare<'_, K> {
+        Declare { states: self.states, ttl: Some(ttl) }
     }
 
     /// One value a key.

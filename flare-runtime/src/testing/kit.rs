@@ -33,6 +33,8 @@ pub struct FlareTest {
     dirty: TestSink<DirtyRecord>,
     start: Timestamp,
     seed: Option<u64>,
+    /// End the sources by hand.
+    enders: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl FlareTest {
@@ -54,16 +56,18 @@ impl FlareTest {
         let start = Timestamp::from_millis(1_767_225_600_000);
         // Nobody waits for a fuller batch while time stands still.
         let selection = Selection { settings: vec!["job.flush=0s".to_owned()], ..Selection::default() };
-        Self { subject, selection, stand_ins, dirty, start, seed: None }
+        Self { subject, selection, stand_ins, dirty, start, seed: None, enders: Vec::new() }
     }
 
     /// Puts `mock` in the place of the source of the struct `T`.
     pub fn source<T: Connected + Send + 'static>(&mut self, mock: MockSource<T>) {
+        self.enders.extend(mock.ender());
         self.stand_ins.add::<T>("source", None, mock.stand_in());
     }
 
     /// As [`FlareTest::source`], for the connector of that name of a struct with several.
     pub fn source_named<T: Connected + Send + 'static>(&mut self, name: &str, mock: MockSource<T>) {
+        self.enders.extend(mock.ender());
         self.stand_ins.add::<T>("source", Some(name), mock.stand_in());
     }
 
@@ -120,7 +124,7 @@ impl FlareTest {
     /// # Errors
     /// What is wrong with the job or the test.
     pub fn start(self) -> Result<LiveTest> {
-        let Self { subject, selection, stand_ins, dirty, start, seed } = self;
+        let Self { subject, selection, stand_ins, dirty, start, seed, enders } = self;
         let subject = Subject { stand_ins: Some(stand_ins), ..subject? };
         let mut described = describe_subject(subject, &selection)?;
         let idle = super::live::Idle::default();
@@ -133,8 +137,8 @@ impl FlareTest {
             Ok::<_, crate::error::Error>((tokio::spawn(running.run(stopped)), clock))
         });
         let (job, clock) = job?;
-        let mut live = LiveTest::new(runtime, idle, job, clock, stop, dirty, seed);
-        live.settle();
+        let mut live = LiveTest { runtime, idle, job, clock, stop, dirty, seed, enders };
+        live.run_until_idle();
         Ok(live)
     }
 }

@@ -56,33 +56,50 @@ impl Idle {
 }
 
 /// A job under test that has been started: between the calls of its methods nothing happens.
+///
+/// A job that fails makes [`LiveTest::settle`] and the like panic with its error; [`LiveTest::finish`] returns it.
+#[must_use = "finish or stop the test, to see how the job ends"]
 pub struct LiveTest {
-    runtime: Runtime,
-    idle: Idle,
-    job: JoinHandle<Result<Summary>>,
-    clock: Clock,
-    stop: watch::Sender<bool>,
-    dirty: TestSink<DirtyRecord>,
-    seed: Option<u64>,
+    pub(super) runtime: Runtime,
+    pub(super) idle: Idle,
+    pub(super) job: JoinHandle<Result<Summary>>,
+    pub(super) clock: Clock,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) dirty: TestSink<DirtyRecord>,
+    pub(super) seed: Option<u64>,
+    /// End the sources by hand.
+    pub(super) enders: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl LiveTest {
-    pub(super) fn new(
-        runtime: Runtime,
-        idle: Idle,
-        job: JoinHandle<Result<Summary>>,
-        clock: Clock,
-        stop: watch::Sender<bool>,
-        dirty: TestSink<DirtyRecord>,
-        seed: Option<u64>,
-    ) -> Self {
-        Self { runtime, idle, job, clock, stop, dirty, seed }
-    }
-
     /// Lets the job run until it waits for input or for time. What a test pushes into a
     /// [`ManualSource`](super::ManualSource) is worked off then.
+    ///
+    /// # Panics
+    /// When the job has failed.
+    #[track_caller]
     pub fn settle(&mut self) {
+        self.run_until_idle();
+        if !self.job.is_finished() {
+            return;
+        }
+        let ended = self.runtime.block_on(&mut self.job);
+        // What ended well is asked for again, by `finish`.
+        let ended = ended.unwrap_or_else(|error| Err(lost(error)));
+        if let Err(error) = &ended {
+            panic!("the job has failed: {}", self.named(error));
+        }
+        self.job = self.runtime.spawn(async { ended });
+    }
+
+    pub(super) fn run_until_idle(&mut self) {
         self.runtime.block_on(self.idle.reached());
+    }
+
+    /// The error with the seed that it came by.
+    fn named(&self, error: &Error) -> String {
+        let seed = self.seed.map(|seed| format!(" (seed {seed})")).unwrap_or_default();
+        format!("{}{seed}", error.report())
     }
 
     /// The test's time.
@@ -92,6 +109,10 @@ impl LiveTest {
     }
 
     /// Moves time on: what waits for a moment on the way happens then, in its order.
+    ///
+    /// # Panics
+    /// When the job has failed.
+    #[track_caller]
     pub fn advance_by(&mut self, time: Duration) {
         self.settle();
         self.runtime.block_on(async { tokio::time::sleep(time).await });
@@ -99,6 +120,10 @@ impl LiveTest {
     }
 
     /// As [`LiveTest::advance_by`], to a moment; one that is past leaves time as it is.
+    ///
+    /// # Panics
+    /// When the job has failed.
+    #[track_caller]
     pub fn advance_to(&mut self, moment: Timestamp) {
         let left = moment.as_millis().saturating_sub(self.now().as_millis());
         self.advance_by(Duration::from_millis(u64::try_from(left).unwrap_or(0)));
@@ -109,14 +134,14 @@ impl LiveTest {
         self.dirty.records()
     }
 
-    /// Runs the job to the end of its input. Sources by hand must have been ended.
+    /// Ends the sources by hand, and runs the job to the end of its input.
     ///
     /// # Errors
     /// What made the job fail; with a seed, that is named.
     pub fn finish(self) -> Result<TestRun> {
-        let Self { runtime, job, dirty, seed, .. } = self;
-        let ended = runtime.block_on(job);
-        let ended = ended.map_err(|error| Error::new(ErrorKind::Failed, "the job was lost").caused_by(error));
+        let Self { runtime, job, dirty, seed, enders, .. } = self;
+        enders.into_iter().for_each(|end| end());
+        let ended = runtime.block_on(job).map_err(lost);
         let summary = ended.and_then(|ended| ended).map_err(|error| match seed {
             Some(seed) => error.with("seed", seed),
             None => error,
@@ -132,4 +157,8 @@ impl LiveTest {
         self.stop.send_replace(true);
         self.finish()
     }
+}
+
+fn lost(error: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Failed, "the job was lost").caused_by(error)
 }

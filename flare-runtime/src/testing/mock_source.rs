@@ -19,19 +19,23 @@ enum Act<T> {
     Bytes(Vec<u8>),
     Time(Control),
     Pause(Duration),
+    End,
 }
 
 /// A source of a test: records, bytes, watermarks and pauses in their order. It is read by one subtask; the others
-/// have nothing to read.
+/// have nothing to read. Each record comes alone, and where its struct has an `event_time`, the watermark moves behind
+/// each: what is late follows from the order of the records alone.
 pub struct MockSource<T> {
     acts: VecDeque<Act<T>>,
     hand: Option<mpsc::UnboundedReceiver<Act<T>>>,
+    /// Ends a source by hand, if its handle still lives.
+    end: Option<mpsc::WeakUnboundedSender<Act<T>>>,
     keeps_time: bool,
 }
 
 impl<T> Default for MockSource<T> {
     fn default() -> Self {
-        Self { acts: VecDeque::new(), hand: None, keeps_time: false }
+        Self { acts: VecDeque::new(), hand: None, end: None, keeps_time: false }
     }
 }
 
@@ -50,7 +54,8 @@ impl<T: Send + 'static> MockSource<T> {
     /// A source that a test gives records to while the job runs.
     pub fn by_hand() -> (Self, ManualSource<T>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { hand: Some(receiver), ..Self::default() }, ManualSource { sender })
+        let end = Some(sender.downgrade());
+        (Self { hand: Some(receiver), end, ..Self::default() }, ManualSource { sender })
     }
 
     /// Then a record.
@@ -60,7 +65,7 @@ impl<T: Send + 'static> MockSource<T> {
         self
     }
 
-    /// Then a record with this event time, for a struct without `event_time`.
+    /// Then a record with this event time, for a struct without `event_time`; the field of one that has it goes before.
     #[must_use]
     pub fn record_at(mut self, at: Timestamp, record: T) -> Self {
         self.acts.push_back(Act::Record(record, at));
@@ -96,6 +101,17 @@ impl<T: Send + 'static> MockSource<T> {
         self
     }
 
+    /// What ends a source by hand.
+    pub(super) fn ender(&self) -> Option<Box<dyn FnOnce() + Send>> {
+        let end = self.end.clone()?;
+        Some(Box::new(move || {
+            // A handle that is gone has ended the source already.
+            if let Some(sender) = end.upgrade() {
+                let _ = sender.send(Act::End);
+            }
+        }))
+    }
+
     /// What stands in for the real source.
     pub(super) fn stand_in(self) -> Arc<MockedSource<T>> {
         let keeps_time = self.keeps_time;
@@ -110,7 +126,7 @@ impl<T: Send + 'static> MockSource<T> {
     }
 }
 
-/// A test's hand on a source. The source ends when it is dropped.
+/// A test's hand on a source. The source ends when the last clone is dropped, and when the test is finished.
 #[derive(Clone)]
 pub struct ManualSource<T> {
     sender: mpsc::UnboundedSender<Act<T>>,
@@ -132,7 +148,8 @@ impl<T> ManualSource<T> {
         let _ = self.sender.send(Act::Bytes(bytes.into()));
     }
 
-    /// Gives a watermark; the source needs [`MockSource::own_watermarks`] where its struct has an `event_time`.
+    /// Gives a watermark. Where the struct has an `event_time`, watermarks follow from records besides, unless the
+    /// source has [`MockSource::own_watermarks`].
     pub fn watermark(&self, at: Timestamp) {
         let _ = self.sender.send(Act::Time(Control::Watermark(at)));
     }
@@ -173,6 +190,7 @@ impl<T: Send> Reader<T> {
                 self.until = Some(Instant::now() + time);
                 return;
             }
+            Act::End => return,
         }
         self.offset += 1;
     }
@@ -185,18 +203,19 @@ impl<T: Send> Source<T> for Reader<T> {
             tokio::time::sleep_until(until).await;
             self.until = None;
         }
-        while !intake.is_full() && self.until.is_none() {
+        // One record at a time, so that the watermark moves behind each.
+        while intake.time.is_none() && self.until.is_none() {
+            if !intake.batch.is_empty() || !intake.rejects.is_empty() {
+                break;
+            }
             if let Some(act) = self.mock.acts.pop_front() {
                 self.act(act, intake);
                 continue;
             }
             let Some(hand) = &mut self.mock.hand else { return Ok(Progress::End) };
-            let waits = intake.batch.is_empty() && intake.rejects.is_empty();
-            let next = if waits { hand.recv().await } else { hand.try_recv().ok() };
-            match next {
+            match hand.recv().await {
+                None | Some(Act::End) => return Ok(Progress::End),
                 Some(act) => self.act(act, intake),
-                None if waits => return Ok(Progress::End),
-                None => break,
             }
         }
         Ok(Progress::More)

@@ -85,7 +85,7 @@ type SumsAt = (u8, i64, i64, i64);
 impl CoProcess<u8, Event, Event> for Sums {
     type Out = SumsAt;
 
-    fn open(&mut self, mut states: Declare<'_, u8>) -> Result<()> {
+    fn open(&mut self, states: &mut Declare<'_, u8>) -> Result<()> {
         self.left = states.map("left")?;
         self.right = states.map("right")?;
         Ok(())

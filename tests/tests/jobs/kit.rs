@@ -160,7 +160,7 @@ struct Absent(ValueState<Timestamp>);
 impl Process<u64, Payment> for Absent {
     type Out = Receipt;
 
-    fn open(&mut self, mut states: Declare<'_, u64>) -> Result<()> {
+    fn open(&mut self, states: &mut Declare<'_, u64>) -> Result<()> {
         self.0 = states.value("latest")?;
         Ok(())
     }
@@ -242,4 +242,76 @@ fn shows_what_differs() {
     let out = test.sink::<Receipt>();
     test.run().unwrap();
     out.assert_eq([receipt(1, "Ann"), receipt(2, "Bob")]);
+}
+
+#[test]
+fn finishing_ends_a_source_by_hand() {
+    let mut test = FlareTest::described("minutes", minutes);
+    let (payments, by_hand) = MockSource::by_hand();
+    test.source(payments);
+    let out = test.sink::<Receipt>();
+    let live = test.start().unwrap();
+    by_hand.push(payment(1, 1));
+    live.finish().unwrap();
+    assert_eq!(out.records().len(), 1);
+}
+
+#[test]
+#[should_panic(expected = "the job has failed: the table is gone")]
+fn settling_tells_that_the_job_has_failed() {
+    let mut test = FlareTest::described("minutes", minutes);
+    let (payments, by_hand) = MockSource::by_hand();
+    test.source(payments.own_watermarks());
+    let out = test.sink::<Receipt>();
+    out.fails_at(0, ErrorKind::Failed, "the table is gone");
+    let mut live = test.start().unwrap();
+    by_hand.push(payment(1, 1));
+    by_hand.watermark(Timestamp::from_millis(60_000));
+    live.settle();
+}
+
+#[test]
+fn what_is_late_follows_from_the_order_of_records() {
+    let at = |id, seconds: i64| Payment { at: Timestamp::from_millis(seconds * 1000), ..payment(id, 1) };
+    let mut test = FlareTest::described("minutes", minutes);
+    test.source(MockSource::of([at(1, 10), at(2, 65), at(3, 20), at(4, 71), at(5, 30)]));
+    let out = test.sink::<Receipt>();
+    let run = test.run().unwrap();
+    // The bound of ten seconds is passed by the fourth.
+    let counts =
+        [receipt(1, "2 until 1970-01-01T00:01:00.000Z"), receipt(1, "2 until 1970-01-01T00:02:00.000Z")];
+    out.assert_unordered(counts.into_iter().chain([receipt(5, "late")]));
+    assert_eq!(run.counter("window-1", "late"), 1);
+    assert!(run.summary.text().contains("window-1: 1 records came too late"), "{}", run.summary.text());
+}
+
+/// Two structs of one name, of which only the job that uses them complains.
+mod twice {
+    use flare::prelude::*;
+
+    #[files(path = "a", name = "Twice")]
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    pub(super) struct Left {
+        pub(super) id: u64,
+    }
+
+    #[files(path = "b", name = "Twice")]
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    pub(super) struct Right {
+        pub(super) id: u64,
+    }
+}
+
+#[test]
+fn a_name_that_stands_twice_concerns_only_the_job_that_uses_it() {
+    let describe = |job: &mut Job| {
+        job.source::<twice::Left>()?.for_each(|left| assert_eq!(left.id, 1));
+        let _ = std::any::type_name::<twice::Right>();
+        Ok(())
+    };
+    let mut test = FlareTest::described("twice", describe);
+    test.source(MockSource::of([twice::Left { id: 1 }]));
+    let error = test.run().map(|_| ()).unwrap_err().report();
+    assert!(error.contains("duplicate-name") && error.contains("`Twice` is used twice"), "{error}");
+    assert!(twice::Right { id: 2 }.id == 2);
 }

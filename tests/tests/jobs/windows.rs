@@ -255,7 +255,7 @@ struct Silence {
 impl Process<u8, Event> for Silence {
     type Out = (u8, i64);
 
-    fn open(&mut self, mut states: Declare<'_, u8>) -> Result<()> {
+    fn open(&mut self, states: &mut Declare<'_, u8>) -> Result<()> {
         self.seen = states.map("seen")?;
         Ok(())
     }
@@ -307,7 +307,7 @@ fn refuses_windows_that_cannot_be_and_states_of_one_name() {
     struct Twice;
     impl Process<u32, u32> for Twice {
         type Out = u32;
-        fn open(&mut self, mut states: Declare<'_, u32>) -> Result<()> {
+        fn open(&mut self, states: &mut Declare<'_, u32>) -> Result<()> {
             states.value::<u32>("n")?;
             states.list::<u32>("n").map(drop)
         }
@@ -338,7 +338,7 @@ struct EverySecond(ValueState<u64>);
 impl Process<u32, u32> for EverySecond {
     type Out = u32;
 
-    fn open(&mut self, mut states: Declare<'_, u32>) -> Result<()> {
+    fn open(&mut self, states: &mut Declare<'_, u32>) -> Result<()> {
         self.0 = states.value("count")?;
         Ok(())
     }
@@ -394,4 +394,23 @@ fn days_follow_the_midnight_of_a_time_zone() {
     };
     let error = check(unknown, |runner| runner).map(|_| ()).unwrap_err().report();
     assert!(error.contains("`Europe/Berln` is no time zone"), "{error}");
+}
+
+#[test]
+fn sessions_give_their_results_in_the_order_of_their_ends() {
+    let describe = |job: &mut Job, out: Collected<(u8, i64)>| {
+        let event = |key, at| Event { key, at, value: 1 };
+        // The first session grows twice, and ends last.
+        let events = vec![event(1, 0), event(2, 5), event(1, 8), event(1, 16), event(3, 1)];
+        let timed = job.values("events", events).event_time(
+            |event| Timestamp::from_millis(event.at),
+            Watermarks::bounded(Duration::from_secs(1)),
+        );
+        let sessions = timed.key_by(|event| event.key).window(Windows::session(ms(10)));
+        let ends = sessions.aggregate(Count, |key, window, _| (*key, window.end.as_millis()));
+        ends.for_each(out.collector());
+        Ok(())
+    };
+    let (_, out) = check(describe, |runner| runner).unwrap();
+    assert_eq!(out.items(), [(3, 11), (2, 15), (1, 26)]);
 }

@@ -28,7 +28,7 @@ pub trait BroadcastProcess<K: Key, T, C>: Clone + Send + 'static {
     ///
     /// # Errors
     /// Fails the job before it starts.
-    fn open(&mut self, states: Declare<'_, K>) -> Result<()> {
+    fn open(&mut self, states: &mut Declare<'_, K>) -> Result<()> {
         let _ = states;
         Ok(())
     }
@@ -88,7 +88,7 @@ impl<K: Key, T, C, P: BroadcastProcess<K, T, C>> Clone for Sharing<K, T, C, P> {
 impl<K: Key, T: 'static, C: 'static, P: BroadcastProcess<K, T, C>> Process<K, T> for Sharing<K, T, C, P> {
     type Out = P::Out;
 
-    fn open(&mut self, states: Declare<'_, K>) -> Result<()> {
+    fn open(&mut self, states: &mut Declare<'_, K>) -> Result<()> {
         self.process.open(states)
     }
 

@@ -17,7 +17,7 @@ pub trait CoProcess<K: Key, A, B>: Clone + Send + 'static {
     ///
     /// # Errors
     /// Fails the job before it starts.
-    fn open(&mut self, states: Declare<'_, K>) -> Result<()> {
+    fn open(&mut self, states: &mut Declare<'_, K>) -> Result<()> {
         let _ = states;
         Ok(())
     }
@@ -52,7 +52,7 @@ pub struct BothSides<P>(pub P);
 impl<K: Key, A, B, P: CoProcess<K, A, B>> Process<K, Either<A, B>> for BothSides<P> {
     type Out = P::Out;
 
-    fn open(&mut self, states: Declare<'_, K>) -> Result<()> {
+    fn open(&mut self, states: &mut Declare<'_, K>) -> Result<()> {
         self.0.open(states)
     }
 

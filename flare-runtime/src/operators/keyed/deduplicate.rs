@@ -22,12 +22,11 @@ impl Deduplicate {
 impl<K: Key, T: Clone + Send + 'static> Process<K, T> for Deduplicate {
     type Out = T;
 
-    fn open(&mut self, states: Declare<'_, K>) -> Result<()> {
-        let mut states = match self.ttl {
-            Some(ttl) => states.ttl(ttl),
-            None => states,
-        };
-        self.seen = states.value("seen")?;
+    fn open(&mut self, states: &mut Declare<'_, K>) -> Result<()> {
+        self.seen = match self.ttl {
+            Some(ttl) => states.ttl(ttl).value("seen"),
+            None => states.value("seen"),
+        }?;
         Ok(())
     }
 

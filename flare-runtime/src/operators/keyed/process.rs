@@ -31,7 +31,7 @@ pub trait Process<K: Key, T>: Clone + Send + 'static {
     ///
     /// # Errors
     /// Fails the job before it starts.
-    fn open(&mut self, states: Declare<'_, K>) -> Result<()> {
+    fn open(&mut self, states: &mut Declare<'_, K>) -> Result<()> {
         let _ = states;
         Ok(())
     }
@@ -75,7 +75,8 @@ impl<K: Key, U> Context<'_, K, U> {
         self.keyed.states.key()
     }
 
-    /// The record's event time; in a timer, the timer's. `None` when the source gives none.
+    /// The record's event time; in a timer of event time, the timer's. `None` when the source gives none, and in a timer
+    /// of processing time: what it emits has no event time.
     pub fn timestamp(&self) -> Option<Timestamp> {
         Some(self.meta.timestamp).filter(|timestamp| *timestamp != Timestamp::MIN)
     }
@@ -149,7 +150,7 @@ where
     /// What [`Process::open`] returns.
     pub fn new(key: F, mut process: P) -> Result<Self> {
         let mut states = States::default();
-        process.open(states.declare())?;
+        process.open(&mut states.declare())?;
         let keyed = Keyed { states, event: Timers::default(), processing: Timers::default() };
         Ok(Self { key, process, keyed, types: PhantomData })
     }

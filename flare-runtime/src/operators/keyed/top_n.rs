@@ -86,7 +86,7 @@ where
 {
     type Out = (K, Vec<T>);
 
-    fn open(&mut self, mut states: Declare<'_, K>) -> Result<()> {
+    fn open(&mut self, states: &mut Declare<'_, K>) -> Result<()> {
         self.top = states.value("top")?;
         Ok(())
     }

@@ -36,6 +36,11 @@ impl Window {
         Timestamp::from_millis(self.end.as_millis().saturating_sub(1))
     }
 
+    /// How long it is.
+    pub fn size(self) -> Duration {
+        self.end.duration_since(self.start)
+    }
+
     /// Whether the watermark has passed the window.
     fn is_over(self, watermark: Timestamp) -> bool {
         self.last() <= watermark

@@ -106,7 +106,8 @@ where
         let Self { parts, sessions, ends, .. } = self;
         let lateness = parts.firing.lateness;
         let Some(own) = sessions.get_mut(key, turn.now) else { return };
-        for session in own.iter_mut().filter(|session| !session.given && session.window.is_over(time)) {
+        // In the order of their ends: what ends later has its own turn, though the time may have passed it already.
+        for session in own.iter_mut().filter(|session| !session.given && session.window.is_over(at)) {
             session.given = true;
             parts.emit(key, session.window, &session.accumulator, turn);
         }
