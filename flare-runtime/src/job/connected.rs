@@ -75,8 +75,7 @@ where
     /// tables.
     ///
     /// Watermarks follow the slower of the two. A control stream without event time holds them back to its end, and
-    /// with them timers and windows; give it an event time and [`Watermarks::idle_after`], which holds from its first
-    /// record on.
+    /// with them timers and windows; give it an event time and [`Watermarks::idle_after`].
     ///
     /// [`Watermarks::idle_after`]: super::Watermarks::idle_after
     ///

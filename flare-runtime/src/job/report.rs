@@ -202,7 +202,7 @@ impl Summary {
         }
         for (operator, figures) in &self.operators {
             if let Some(late) = figures.get("late").map(number).filter(|late| *late > 0) {
-                let _ = writeln!(text, "  {operator}: {late} records came too late and were left out");
+                let _ = writeln!(text, "  {operator}: {late} records came too late");
             }
         }
         for (cause, count) in &self.dirty {
