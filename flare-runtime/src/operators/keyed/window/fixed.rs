@@ -205,15 +205,12 @@ where
         for (item, meta) in batch.into_records() {
             turn.stage.current = meta;
             let moment = self.parts.moment(meta, turn)?;
-            let mut here = match spot.take() {
-                Some(spot) if spot.pane.start <= moment && moment < spot.pane.end => spot,
-                other => {
-                    other.into_iter().for_each(|spot| self.leave(spot));
-                    self.enter(moment, time)
-                }
-            };
-            self.record(&mut here, item, meta, turn);
-            spot = Some(here);
+            if spot.as_ref().is_none_or(|spot| moment < spot.pane.start || spot.pane.end <= moment) {
+                spot.take().into_iter().for_each(|spot| self.leave(spot));
+            }
+            // Moved only when the pane changes: it holds a whole table.
+            let here = spot.get_or_insert_with(|| self.enter(moment, time));
+            self.record(here, item, meta, turn);
         }
         spot.into_iter().for_each(|spot| self.leave(spot));
         if self.early_at.is_none() {
