@@ -401,9 +401,9 @@ mod tests {
         send(&senders[0], [watermark(10)]).await;
         assert!(drain(&mut port).await.is_empty());
         send(&senders[1], [watermark(5)]).await;
-        assert_eq!(drain(&mut port).await, ["Watermark(Timestamp(5))"]);
+        assert_eq!(drain(&mut port).await, ["Watermark(1970-01-01T00:00:00.005Z)"]);
         send(&senders[1], [control(Control::Idle)]).await;
-        assert_eq!(drain(&mut port).await, ["Watermark(Timestamp(10))"]);
+        assert_eq!(drain(&mut port).await, ["Watermark(1970-01-01T00:00:00.010Z)"]);
     }
 
     #[tokio::test]
