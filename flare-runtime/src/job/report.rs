@@ -31,6 +31,9 @@ pub(crate) fn environment(described: &Described, version: &str) -> String {
     }
     text.push_str("graph\n");
     text.push_str(&plan::text(&builder.graph, builder.settings.parallelism));
+    if builder.graph.stages.iter().any(|node| node.info.keyed) {
+        text.push_str("state is in memory: it begins empty at every start, also after a crash\n");
+    }
     text
 }
 
