@@ -48,7 +48,7 @@ impl<S: Step> Stream<S> {
     /// `#[async_lookup]` for cache, batches, timeouts and strategies.
     ///
     /// ```
-    /// # use flare_runtime::{error::Result, job::{BoxedStream, declare::{KeyOf, LookupRow}}, model::{FromRow, Row}};
+    /// # use flare_runtime::{error::Result, job::{BoxedStream, declare::LookupRow}, model::{FromRow, Row}};
     /// # #[derive(serde::Serialize)]
     /// # struct Order { id: u64, user_id: u64 }
     /// # #[derive(Clone)]
@@ -59,10 +59,6 @@ impl<S: Step> Stream<S> {
     /// # impl LookupRow for User {
     /// #     type Key = u64;
     /// #     fn key(&self) -> u64 { self.id }
-    /// # }
-    /// # impl KeyOf<User> for u64 {
-    /// #     type Key = u64;
-    /// #     fn into_key(self) -> u64 { self }
     /// # }
     /// # fn describe(orders: BoxedStream<Order>) -> Result<()> {
     /// // `User` has `#[async_lookup(datasource = "users", sql = "SELECT id, name FROM users WHERE id = :id")]`.
