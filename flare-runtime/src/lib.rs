@@ -7,9 +7,10 @@
 //! | [`error`], [`model`], [`config`] | errors; records and ids; typed settings | each other, downward; no tokio |
 //! | [`api`] | traits of sources, sinks, lookups, operators; ports between stages | above |
 //! | [`state`] | keyed state and timers | above |
+//! | [`checkpoint`] | a job's whole state at one barrier | above |
 //! | [`operators`], [`connectors`], [`wrappers`] | map, lookup; kafka, jdbc; retry | `state`, `api` and above, never one another |
 //! | [`plan`] | job description to checked graph; pure | `api` and above |
-//! | [`engine`] | graph to tasks, channels, shutdown | `plan`, `api` and above; no operator, no connector |
+//! | [`engine`] | graph to tasks, channels, shutdown | `plan`, `checkpoint`, `api` and above; no operator, no connector |
 //! | [`monitor`] | progress and summary over the engine's figures | `engine`'s snapshot types |
 //! | [`job`] | the composition root: streams, registry, command line | everything |
 //! | `testing` | the test kit of a job's crate | everything |
@@ -22,6 +23,8 @@ pub mod config;
 pub mod api;
 
 pub mod state;
+
+pub mod checkpoint;
 
 pub mod connectors;
 pub mod operators;

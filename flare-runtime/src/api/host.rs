@@ -2,10 +2,9 @@
 //!
 //! The embedded host connects it by channels in the process; a host in another process can carry the same messages.
 
-use std::collections::BTreeMap;
-
 use tokio::sync::mpsc;
 
+use super::Snapshot;
 use crate::model::{Barrier, SubtaskId};
 
 /// What a host tells a source's subtask. Other subtasks learn of barriers and the end from their input.
@@ -18,9 +17,6 @@ pub enum Command {
     /// Read no more; end the stream.
     Stop,
 }
-
-/// A subtask's state at a barrier: bytes by operator id.
-pub type Snapshot = BTreeMap<String, Vec<u8>>;
 
 /// What a subtask tells its host.
 #[derive(Clone, Debug)]

@@ -22,6 +22,13 @@ pub enum Progress {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Positions(pub Vec<(String, i64)>);
 
+impl Positions {
+    /// The next offset of a split.
+    pub fn of(&self, split: &str) -> Option<i64> {
+        self.0.iter().find(|(name, _)| name == split).map(|(_, offset)| *offset)
+    }
+}
+
 /// What a source adds to at each read.
 #[derive(Debug)]
 pub struct Intake<T> {
@@ -138,6 +145,9 @@ pub struct SourceContext {
     pub splits: Splits,
     /// Where to count.
     pub metrics: Metrics,
+    /// After a restart, where to go on: the positions of all subtasks that the source had before, of which each takes
+    /// those of its own splits. A split that is not among them is new.
+    pub restored: Option<Arc<Positions>>,
     /// In a replay, the records to read; the source ends behind them.
     pub replay: Option<Arc<Replay>>,
 }

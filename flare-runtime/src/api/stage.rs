@@ -156,6 +156,11 @@ impl StageContext {
         place.and_then(|place| self.fused.get(place)).unwrap_or(&self.subtask.operator)
     }
 
+    /// The names of splits.
+    pub fn splits(&self) -> &Splits {
+        &self.dirty.splits
+    }
+
     /// The job's figures.
     pub fn metrics(&self) -> &Metrics {
         &self.dirty.metrics

@@ -5,8 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep_until};
 
+use super::memory::{restored, share};
 use crate::api::{
-    Capability, Connector, CreateSource, Intake, Opening, Progress, Registry, Source, SourceConnector,
+    Capability, Connector, CreateSource, Intake, Opening, Positions, Progress, Registry, Source,
+    SourceConnector, SourceContext,
 };
 use crate::config::{Setting, Settings, settings};
 use crate::error::Result;
@@ -43,20 +45,21 @@ pub struct GeneratorSource<T> {
     /// Time between two records of this subtask.
     interval: Option<Duration>,
     due: Instant,
+    /// The name of its split.
+    share: String,
 }
 
 impl<T> GeneratorSource<T> {
-    /// The subtask `index` of `parallelism`.
-    pub fn new(
-        generate: fn(u64) -> T,
-        settings: &GeneratorSettings,
-        index: usize,
-        parallelism: usize,
-    ) -> Self {
-        let step = parallelism.max(1) as u64;
+    /// The subtask of `cx`.
+    ///
+    /// # Errors
+    /// When it had another parallelism before.
+    pub fn new(generate: fn(u64) -> T, settings: &GeneratorSettings, cx: &SourceContext) -> Result<Self> {
+        let step = cx.parallelism.max(1) as u64;
         let interval = settings.rate.map(|rate| Duration::from_secs_f64(step as f64 / rate as f64));
         let count = settings.count.unwrap_or(u64::MAX);
-        Self { generate, next: index as u64, step, count, interval, due: Instant::now() }
+        let next = restored(cx)?.unwrap_or(cx.index as u64);
+        Ok(Self { generate, next, step, count, interval, due: Instant::now(), share: share(cx) })
     }
 }
 
@@ -78,6 +81,10 @@ impl<T: Send> Source<T> for GeneratorSource<T> {
             self.next += self.step;
         }
         Ok(if self.next < self.count { Progress::More } else { Progress::End })
+    }
+
+    fn positions(&self) -> Positions {
+        Positions(vec![(self.share.clone(), i64::try_from(self.next).unwrap_or(i64::MAX))])
     }
 }
 

@@ -1,15 +1,18 @@
 //! Counts acknowledgements, completes checkpoints, ends the run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::embedded::{Reports, RunSettings, Sources};
-use crate::api::{Command, DirtyBudget, Report, until};
+use super::checkpoints::{Ask, Checkpoints, Purpose};
+use super::embedded::{JobRun, Reports, RunSettings, Sources};
+use super::pending::{Complete, Pending};
+use crate::api::{Command, Report, Snapshot, until};
+use crate::checkpoint::Savepoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Barrier, SubtaskId};
 
@@ -39,18 +42,9 @@ pub(super) struct Coordinator {
     pub(super) all: Vec<SubtaskId>,
     pub(super) reports: Reports,
     pub(super) stop: watch::Receiver<bool>,
-    pub(super) budget: Arc<DirtyBudget>,
+    pub(super) run: JobRun,
     /// When a stop that was asked for must be over.
     pub(super) stopping: Option<Instant>,
-}
-
-/// Barriers on their way, with who has not acknowledged yet.
-#[derive(Default)]
-struct Pending {
-    waiting: BTreeMap<Barrier, BTreeSet<SubtaskId>>,
-    next: u64,
-    completed: u64,
-    ended: BTreeSet<SubtaskId>,
 }
 
 impl Coordinator {
@@ -61,7 +55,9 @@ impl Coordinator {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks
         });
-        let mut pending = Pending::default();
+        let mut pending = Pending::after(self.run.last_barrier());
+        let mut completed = 0;
+        let mut asked = self.run.checkpoints.as_ref().and_then(Checkpoints::take_asked);
         loop {
             tokio::select! {
                 biased;
@@ -70,8 +66,9 @@ impl Coordinator {
                     Some(result) => if let Err(error) = flatten(result) { return Err(self.fail(error).await) },
                 },
                 Some(report) = self.reports.recv() => {
-                    if let Err(error) = self.hear(report, &mut pending).await {
-                        return Err(self.fail(error).await);
+                    match self.hear(report, &mut pending).await {
+                        Ok(more) => completed += more,
+                        Err(error) => return Err(self.fail(error).await),
                     }
                 }
                 () = stop_requested(&mut self.stop), if self.stopping.is_none() => {
@@ -82,56 +79,79 @@ impl Coordinator {
                     let error = self.cut_off();
                     return Err(self.fail(error).await);
                 }
-                () = tick(&mut ticks) => self.trigger(&mut pending).await,
+                Some(ask) = next_ask(&mut asked), if pending.is_empty() => {
+                    self.trigger(&mut pending, Some(ask)).await;
+                }
+                () = tick(&mut ticks) => self.trigger(&mut pending, None).await,
             }
         }
         let ending = if self.stopping.is_some() { Ending::Stopped } else { Ending::EndOfInput };
-        Ok(Outcome { ending, checkpoints: pending.completed })
+        Ok(Outcome { ending, checkpoints: completed })
     }
 
     /// Begins a checkpoint, unless one is still on its way.
-    async fn trigger(&mut self, pending: &mut Pending) {
-        if !pending.waiting.is_empty() {
+    async fn trigger(&mut self, pending: &mut Pending, ask: Option<Ask>) {
+        if !pending.is_empty() {
             tracing::debug!(job = %self.settings.job, "checkpoint skipped: the one before is not complete");
-            return;
+        } else if let Some(barrier) = pending.begin(&self.all, ask) {
+            self.tell(Command::Trigger(barrier)).await;
         }
-        pending.next += 1;
-        let barrier = Barrier { id: pending.next };
-        let open = self.all.iter().filter(|subtask| !pending.ended.contains(subtask));
-        let waiting: BTreeSet<_> = open.cloned().collect();
-        if waiting.is_empty() {
-            return;
-        }
-        pending.waiting.insert(barrier, waiting);
-        self.tell(Command::Trigger(barrier)).await;
     }
 
-    async fn hear(&mut self, report: Report, pending: &mut Pending) -> Result<()> {
-        let Report::Acknowledged { subtask, barrier, snapshot: _ } = report;
-        if barrier == Barrier::END {
-            pending.ended.insert(subtask.clone());
-            if pending.ended.len() == self.all.len() {
-                if self.stopping.is_none() {
-                    self.budget.end()?;
-                }
-                pending.completed += 1;
-                self.tell(Command::Complete(Barrier::END)).await;
-            }
-            // Whoever has ended has nothing more to add to a checkpoint on its way.
-            for waiting in pending.waiting.values_mut() {
-                waiting.remove(&subtask);
-            }
-        } else if let Some(waiting) = pending.waiting.get_mut(&barrier) {
-            waiting.remove(&subtask);
+    /// Hears of an acknowledgement; returns how many checkpoints are complete by it.
+    async fn hear(&mut self, report: Report, pending: &mut Pending) -> Result<u64> {
+        let Report::Acknowledged { subtask, barrier, snapshot } = report;
+        let mut completed = 0;
+        pending.answered(subtask, barrier, snapshot);
+        while let Some(complete) = pending.take_complete() {
+            completed += u64::from(self.complete(complete).await);
         }
-        let complete = pending.waiting.iter().filter(|(_, waiting)| waiting.is_empty());
-        for barrier in complete.map(|(barrier, _)| *barrier).collect::<Vec<_>>() {
-            pending.waiting.remove(&barrier);
-            pending.completed += 1;
-            tracing::debug!(job = %self.settings.job, checkpoint = barrier.id, "checkpoint completed");
-            self.tell(Command::Complete(barrier)).await;
+        if barrier == Barrier::END && pending.have_ended(&self.all) {
+            if self.stopping.is_none() {
+                self.run.budget.end()?;
+            }
+            completed += 1;
+            self.keep(pending.end());
+            self.tell(Command::Complete(Barrier::END)).await;
         }
-        Ok(())
+        Ok(completed)
+    }
+
+    /// Tells whoever waits for it; returns whether what came before it is safe now.
+    async fn complete(&mut self, complete: Complete) -> bool {
+        let barrier = complete.barrier;
+        if self.keep(complete) == Purpose::Look {
+            return false;
+        }
+        tracing::debug!(job = %self.settings.job, checkpoint = barrier.id, "checkpoint completed");
+        self.tell(Command::Complete(barrier)).await;
+        true
+    }
+
+    /// Hands a checkpoint to whoever keeps it or has asked for it.
+    fn keep(&self, complete: Complete) -> Purpose {
+        let Complete { barrier, snapshots, ask } = complete;
+        let purpose = ask.as_ref().map_or(Purpose::Checkpoint, |ask| ask.purpose);
+        let Some(checkpoints) = &self.run.checkpoints else { return purpose };
+        let mut operators: BTreeMap<String, Vec<Arc<Snapshot>>> = BTreeMap::new();
+        for (subtask, snapshot) in snapshots {
+            operators.entry(subtask.operator.to_string()).or_default().push(snapshot);
+        }
+        let savepoint = Arc::new(Savepoint {
+            job: self.settings.job.to_string(),
+            barrier: barrier.id,
+            taken_at: self.run.clock.now(),
+            max_parallelism: self.settings.max_parallelism,
+            operators,
+        });
+        if purpose == Purpose::Checkpoint {
+            checkpoints.keep(Arc::clone(&savepoint));
+        }
+        if let Some(ask) = ask {
+            // Whoever has asked may be gone.
+            let _ = ask.answer.send(savepoint);
+        }
+        purpose
     }
 
     async fn tell(&self, command: Command) {
@@ -178,6 +198,13 @@ async fn stop_requested(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         // Nobody can ask any more.
         std::future::pending::<()>().await;
+    }
+}
+
+async fn next_ask(asked: &mut Option<mpsc::UnboundedReceiver<Ask>>) -> Option<Ask> {
+    match asked {
+        Some(asked) => asked.recv().await,
+        None => None,
     }
 }
 

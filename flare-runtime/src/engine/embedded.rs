@@ -10,12 +10,14 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::checkpoints::Checkpoints;
 use super::coordinator::{Coordinator, Outcome};
 use crate::api::{
     Clock, Command, DirtyBudget, DirtyOutlet, HostLink, Metrics, Output, Replay, Report, Subtask,
 };
+use crate::checkpoint::Restore;
 use crate::error::{ErrorKind, Result};
-use crate::model::{OperatorId, Splits, SubtaskId, note_panic_places, panic_error};
+use crate::model::{KeyGroups, OperatorId, Splits, SubtaskId, note_panic_places, panic_error};
 use crate::plan::{Graph, Ports, Role, Shape, Wiring};
 
 /// How a graph is run.
@@ -33,6 +35,8 @@ pub struct RunSettings {
     pub batch: usize,
     /// Batches that a channel holds.
     pub buffer: usize,
+    /// The number of key groups.
+    pub max_parallelism: usize,
     /// How long a stop may take before the job is cut off.
     pub drain_timeout: Duration,
 }
@@ -52,6 +56,17 @@ pub struct JobRun {
     pub shake: Option<u64>,
     /// In a replay, what the sources read; those that are not named read nothing.
     pub replay: Option<Replays>,
+    /// What the job begins with.
+    pub restore: Option<Restore>,
+    /// Where completed checkpoints go; without it, nobody keeps them.
+    pub checkpoints: Option<Checkpoints>,
+}
+
+impl JobRun {
+    /// The number of the last barrier before this run.
+    pub(super) fn last_barrier(&self) -> u64 {
+        self.restore.as_ref().map_or(0, |restore| restore.savepoint.barrier)
+    }
 }
 
 /// What is read again of each source.
@@ -78,6 +93,10 @@ impl Host {
     /// The first error of any subtask.
     pub async fn run(self, mut graph: Graph, stop: watch::Receiver<bool>) -> Result<Outcome> {
         note_panic_places();
+        if let Some(restore) = &self.run.restore {
+            let operators = graph.stages.iter().map(|stage| stage.info.head.id.0.as_ref()).collect();
+            restore.check(&operators, KeyGroups { count: self.settings.max_parallelism })?;
+        }
         let (report_sender, reports) = mpsc::channel(1024);
         let mut tasks = JoinSet::new();
         let mut sources = Vec::new();
@@ -96,9 +115,8 @@ impl Host {
             };
         }
         drop(report_sender);
-        let (settings, budget) = (self.settings, self.run.budget);
-        let stopping = None;
-        Coordinator { settings, tasks, sources, all, reports, stop, budget, stopping }.run().await
+        let Self { settings, run } = self;
+        Coordinator { settings, run, tasks, sources, all, reports, stop, stopping: None }.run().await
     }
 
     /// Makes all subtasks with their channels.
@@ -152,7 +170,11 @@ impl Host {
         let RunSettings { flush: latency, batch, .. } = self.settings;
         let replays = self.run.replay.as_ref();
         let replay = replays.map(|all| all.get(&subtask.operator).cloned().unwrap_or_default());
+        let restore = self.run.restore.as_ref();
         Wiring {
+            restored: restore.and_then(|restore| restore.part(&subtask, parallelism)),
+            snapshots: self.run.checkpoints.is_some(),
+            last_barrier: self.run.last_barrier(),
             subtask,
             parallelism,
             latency,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::run::keeping;
 use super::stream::{BoxedStream, OpenStage, Parts, Stream};
 use crate::api::{Downstream, Subtask};
 use crate::config::Place;
@@ -54,9 +55,11 @@ impl<S: Step> Stream<S> {
         let Parts { job, ports, behind_dirty } = self.into_ports(None);
         let Watermarks { out_of_orderness, own, idle_after } = watermarks;
         let time: ReadTime<S::Out> = Arc::new(time);
+        let groups = job.lock().key_groups();
         let strategy = WatermarkStrategy { time, out_of_orderness, own, idle_after };
         let build = move |wiring: &mut Wiring, downstream: Downstream<S::Out>| -> Box<dyn Subtask> {
-            Box::new(Stamping::new(wiring.input::<S::Out>(), downstream, strategy.clone()))
+            let keeping = keeping(wiring, groups);
+            Box::new(Stamping::new(wiring.input::<S::Out>(), downstream, strategy.clone(), keeping))
         };
         let head = job.lock().numbered("event_time", place);
         let info = StageInfo { behind_dirty, ..StageInfo::new(head) };

@@ -10,11 +10,14 @@ use super::builder::Builder;
 use super::load::Described;
 use super::report::{Shape, Summary};
 use crate::api::{Clock, DirtyBudget, Figure};
+use crate::checkpoint::Restore;
 use crate::config::Problems;
-use crate::engine::{Host, JobRun, Replays, RunSettings};
+use crate::engine::{Checkpoints, Host, JobRun, Replays, RunSettings};
 use crate::error::Result;
+use crate::model::KeyGroups;
 use crate::monitor::Totals;
-use crate::plan;
+use crate::operators::Keeping;
+use crate::plan::{self, Wiring};
 
 /// Runs `work` on a runtime of its own, which does not wait for user code that never lets go.
 ///
@@ -72,6 +75,11 @@ pub(crate) async fn check_all(builder: &mut Builder) -> Result<()> {
     problems.into_result()
 }
 
+/// How a subtask of a job with these key groups keeps its state.
+pub(crate) fn keeping(wiring: &mut Wiring, groups: KeyGroups) -> Keeping {
+    Keeping { groups, restored: wiring.restored.take(), snapshots: wiring.snapshots }
+}
+
 /// A checked job, ready to run.
 pub(crate) struct Running {
     builder: Builder,
@@ -79,18 +87,27 @@ pub(crate) struct Running {
     replay: Option<Replays>,
     clock: Clock,
     shake: Option<u64>,
+    restore: Option<Restore>,
+    checkpoints: Option<Checkpoints>,
 }
 
 impl Running {
     pub(crate) fn new(builder: Builder) -> Self {
         let shape = Shape::of(&builder.graph);
-        Self { builder, shape, replay: None, clock: Clock::wall(), shake: None }
+        let (replay, shake, restore, checkpoints) = (None, None, None, None);
+        Self { builder, shape, replay, clock: Clock::wall(), shake, restore, checkpoints }
     }
 
     /// A run in a test: by another clock, with subtasks interleaved by a seed.
     #[cfg(feature = "test")]
     pub(crate) fn testing(self, clock: Clock, seed: Option<u64>) -> Self {
         Self { clock, shake: seed, ..self }
+    }
+
+    /// A run that begins with `restore` and gives its checkpoints to `checkpoints`.
+    #[cfg(feature = "test")]
+    pub(crate) fn keeping(self, checkpoints: Checkpoints, restore: Option<Restore>) -> Self {
+        Self { checkpoints: Some(checkpoints), restore, ..self }
     }
 
     /// A run that reads `replays` and nothing else.
@@ -109,14 +126,16 @@ impl Running {
     /// # Errors
     /// What made it fail.
     pub(crate) async fn run(self, stop: watch::Receiver<bool>) -> Result<Summary> {
-        let Self { builder, shape, replay, clock, shake } = self;
+        let Self { builder, shape, replay, clock, shake, restore, checkpoints } = self;
         let Builder { name, graph, settings, dirty, metrics, splits, resources, .. } = builder;
         let budget = match replay {
             None => DirtyBudget::new(dirty.budget_count, dirty.budget_ratio, dirty.budget_window),
             // All that is replayed was dirty before.
             Some(_) => DirtyBudget::new(None, None, dirty.budget_window),
         };
-        let run = JobRun { metrics: metrics.clone(), splits, budget: Arc::new(budget), clock, shake, replay };
+        let budget = Arc::new(budget);
+        let run =
+            JobRun { metrics: metrics.clone(), splits, budget, clock, shake, replay, restore, checkpoints };
         let settings = RunSettings {
             job: name.as_str().into(),
             parallelism: settings.parallelism,
@@ -124,6 +143,7 @@ impl Running {
             flush: settings.flush,
             batch: settings.batch,
             buffer: settings.buffer,
+            max_parallelism: settings.max_parallelism,
             drain_timeout: settings.drain_timeout,
         };
         let started = Instant::now();

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::builder::{Builder, Check, Handle};
 use super::declare::{Connected, ConnectorDeclaration, EventTimeOf, Generate};
+use super::run::keeping;
 use super::stream::{BoxedStream, OpenStage};
 use crate::api::{Binding, CreateSource, Decode, Opening, Source, SourceContext, Subtask, decoder};
 use crate::config::{Layer, Literal, Place, Setting, Settings, suggestion};
@@ -15,7 +16,8 @@ use crate::connectors::generator::{GENERATOR, GeneratorSettings, GeneratorSource
 use crate::connectors::memory::{Nothing, Values};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operators::{
-    Decoding, OwnWatermark, Replaying, SourceSettings, SourceSubtask, TypedParts, WatermarkStrategy,
+    Decoding, MakeTyped, OwnWatermark, Replaying, SourceSettings, SourceSubtask, TypedParts,
+    WatermarkStrategy,
 };
 use crate::plan::{Graph, Role, StageInfo, Wiring};
 
@@ -110,8 +112,8 @@ impl Job {
     pub fn values<T: Clone + Send + Sync + 'static>(&mut self, name: &str, values: Vec<T>) -> BoxedStream<T> {
         let values = Arc::new(values);
         let stream = self.source_with(name, move |cx| {
-            let source = Values::new(Arc::clone(&values), cx.index, cx.parallelism);
-            async move { Ok(source) }
+            let source = Values::new(Arc::clone(&values), &cx);
+            async move { source }
         });
         stream.parallelism(1)
     }
@@ -196,7 +198,7 @@ impl Job {
             let builder = handle.lock();
             (builder.metrics.clone(), builder.splits.clone())
         };
-        let replayable = info.replayable;
+        let (replayable, groups) = (info.replayable, handle.lock().key_groups());
         let build = move |wiring: &mut Wiring, downstream| -> Box<dyn Subtask> {
             let cx = SourceContext {
                 operator: wiring.subtask.operator.clone(),
@@ -204,20 +206,22 @@ impl Job {
                 parallelism: wiring.parallelism,
                 splits: splits.clone(),
                 metrics: metrics.clone(),
+                restored: None,
                 replay: wiring.replay.clone(),
             };
             let settings = settings.clone().expect("a job with problems is not started");
-            let make = match cx.replay {
+            let make = Arc::clone(&make);
+            let make: MakeTyped<T> = Box::new(move |restored| match cx.replay {
                 Some(_) if !replayable => Box::pin(async { Ok(Box::new(Nothing) as Box<dyn Source<T>>) }),
-                _ => make(cx),
-            };
+                _ => make(SourceContext { restored, ..cx }),
+            });
             let watermarks = event_time.map(|read| WatermarkStrategy {
                 time: Arc::new(read),
                 out_of_orderness: settings.out_of_orderness,
                 own: keeps_time.then(|| Arc::new(|_: &T, _| None) as OwnWatermark<T>),
                 idle_after: settings.idle_after,
             });
-            let parts = TypedParts { make, settings, watermarks };
+            let parts = TypedParts { make, settings, watermarks, keeping: keeping(wiring, groups) };
             Box::new(SourceSubtask::new(parts, downstream))
         };
         // A source reads no ports, so the type of its input does not matter.
@@ -340,8 +344,8 @@ fn open_generator<T: Send + 'static>(
     let own = own?;
     let detail = own.describe();
     let make: MakeSource<T> = Arc::new(move |cx| {
-        let source = GeneratorSource::new(generate, &own, cx.index, cx.parallelism);
-        Box::pin(async move { Ok(Box::new(source) as Box<dyn Source<T>>) })
+        let source = GeneratorSource::new(generate, &own, &cx);
+        Box::pin(async move { Ok(Box::new(source?) as Box<dyn Source<T>>) })
     });
     let event_time = event_time(generator).or_else(|| event_time(declaration));
     Some(Opened { detail, replayable: false, make, settings: settings?, event_time, keeps_time: false })

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::ops::Range;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -115,6 +116,12 @@ impl KeyGroups {
     pub fn subtask(self, group: usize, parallelism: usize) -> usize {
         group * parallelism / self.count.max(1)
     }
+
+    /// The groups of a subtask: as in [`KeyGroups::subtask`], the other way round.
+    pub fn range(self, subtask: usize, parallelism: usize) -> Range<usize> {
+        let start = |subtask: usize| (subtask * self.count).div_ceil(parallelism.max(1));
+        start(subtask)..start(subtask + 1)
+    }
 }
 
 /// The finalizer of MurmurHash3 over one 32-bit word, made positive.
@@ -145,6 +152,9 @@ mod tests {
         for parallelism in 1..=7 {
             let owners: Vec<_> = (0..128).map(|group| groups.subtask(group, parallelism)).collect();
             assert!(owners.is_sorted() && owners[0] == 0 && owners[127] == parallelism - 1);
+            for (group, owner) in owners.into_iter().enumerate() {
+                assert!(groups.range(owner, parallelism).contains(&group));
+            }
         }
         let first: Vec<_> = (0..6_i32).map(|key| groups.of(&key)).collect();
         assert_eq!(first, [94, 86, 127, 113, 7, 126], "what Flink assigns to these integers");

@@ -1,5 +1,6 @@
 //! What happens to records between sources and sinks.
 
+mod keeping;
 mod pass;
 mod relay;
 mod replay;
@@ -12,11 +13,12 @@ mod watermarks;
 pub mod keyed;
 pub mod lookup;
 
+pub use keeping::Keeping;
 pub use pass::{ForEach, Pass, Routed, Split};
 pub use relay::Relay;
 pub use replay::Replaying;
 pub use sink::{SinkSettings, SinkSubtask};
-pub use source::{Decoding, OnError, SourceSettings, SourceSubtask, TypedParts};
+pub use source::{Decoding, MakeTyped, OnError, SourceSettings, SourceSubtask, TypedParts};
 pub use step::{Filter, FlatMap, Identity, Inspect, Map, Step, TryMap};
 pub use taking::{Take, Taking};
 pub use watermarks::{OwnWatermark, ReadTime, Stamping, WatermarkStrategy};

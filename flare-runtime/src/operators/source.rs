@@ -1,12 +1,14 @@
 //! The head of a stage that reads: source, parser, watermarks, barriers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+use super::keeping::Keeping;
 use super::watermarks::{WatermarkStrategy, Watermarks};
 use crate::api::{
     ByteSource, Command, Counter, Decode, DirtyStage, Downstream, Format, HostLink, Intake, Payloads,
@@ -111,12 +113,21 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a source's subtask is made of.
 pub struct TypedParts<T> {
     /// Makes the source when the subtask starts.
-    pub make: BoxFuture<'static, Result<Box<dyn Source<T>>>>,
+    pub make: MakeTyped<T>,
     /// The common settings.
     pub settings: SourceSettings,
     /// How watermarks follow from records, if they have an event time.
     pub watermarks: Option<WatermarkStrategy<T>>,
+    /// How positions are kept.
+    pub keeping: Keeping,
 }
+
+/// Makes a source that goes on where an earlier run was.
+pub type MakeTyped<T> =
+    Box<dyn FnOnce(Option<Arc<Positions>>) -> BoxFuture<'static, Result<Box<dyn Source<T>>>> + Send>;
+
+/// The name under which positions are kept.
+const POSITIONS: &str = "flare.positions";
 
 /// One subtask of a source.
 pub struct SourceSubtask<T> {
@@ -134,15 +145,24 @@ impl<T: Send + 'static> SourceSubtask<T> {
 #[async_trait]
 impl<T: Send + 'static> Subtask for SourceSubtask<T> {
     async fn run(self: Box<Self>, mut link: HostLink) -> Result<()> {
-        let Self { parts, downstream } = *self;
-        let source = parts.make.await?;
+        let Self { parts: TypedParts { make, settings, watermarks, mut keeping }, downstream } = *self;
         let cx = &downstream.cx;
+        let mut watermarks = watermarks.map(Watermarks::new);
+        let mut restored = None;
+        let read = keeping.restore(|reader| {
+            let parts: Vec<Positions> = reader.own(POSITIONS)?;
+            restored = Some(Arc::new(Positions(parts.into_iter().flat_map(|part| part.0).collect())));
+            watermarks.as_mut().map_or(Ok(()), |watermarks| watermarks.restore(cx.splits(), reader))
+        });
+        read.map_err(|error| error.with("operator", &cx.subtask))?;
+        let source = make(restored).await?;
         let mut reader = Reader {
             source,
-            intake: Intake::new(parts.settings.batch.max(1)),
+            intake: Intake::new(settings.batch.max(1)),
             records_in: cx.metrics().counter(&cx.subtask.operator.0, "records_in"),
-            watermarks: parts.watermarks.map(Watermarks::new),
-            on_error: parts.settings.on_error,
+            watermarks,
+            on_error: settings.on_error,
+            keeping,
             downstream,
             commits: BTreeMap::new(),
             pause: Pause::default(),
@@ -172,6 +192,7 @@ struct Reader<T> {
     records_in: Counter,
     watermarks: Option<Watermarks<T>>,
     on_error: OnError,
+    keeping: Keeping,
     /// Positions at barriers that are not complete yet.
     commits: BTreeMap<Barrier, Positions>,
     pause: Pause,
@@ -215,7 +236,7 @@ impl<T: Send + 'static> Reader<T> {
             Event::Command(Some(Command::Trigger(barrier))) => {
                 self.deliver().await?;
                 self.downstream.control(Control::Barrier(barrier)).await?;
-                self.acknowledge(link, barrier).await;
+                self.acknowledge(link, barrier).await?;
             }
             Event::Command(Some(Command::Complete(barrier))) => self.commit(barrier).await,
             Event::Read(Ok(progress)) => {
@@ -241,10 +262,10 @@ impl<T: Send + 'static> Reader<T> {
     /// Ends the stream, then waits until its last records are safe, to commit their positions.
     async fn finish(&mut self, link: &mut HostLink) -> Result<()> {
         self.downstream.control(Control::End).await?;
-        self.acknowledge(link, Barrier::END).await;
+        self.acknowledge(link, Barrier::END).await?;
         while let Some(command) = link.commands.recv().await {
             match command {
-                Command::Trigger(barrier) => self.acknowledge(link, barrier).await,
+                Command::Trigger(barrier) => self.acknowledge(link, barrier).await?,
                 Command::Complete(barrier) => {
                     self.commit(barrier).await;
                     if barrier == Barrier::END {
@@ -257,12 +278,16 @@ impl<T: Send + 'static> Reader<T> {
         Ok(())
     }
 
-    async fn acknowledge(&mut self, link: &HostLink, barrier: Barrier) {
+    async fn acknowledge(&mut self, link: &HostLink, barrier: Barrier) -> Result<()> {
         let positions = self.source.positions();
-        let bytes = serde_json::to_vec(&positions).expect("positions are plain data");
+        let snapshot = self.keeping.snapshot(|writer| {
+            writer.own(POSITIONS, &positions)?;
+            let splits = self.downstream.cx.splits();
+            self.watermarks.as_ref().map_or(Ok(()), |watermarks| watermarks.snapshot(splits, writer))
+        });
         self.commits.insert(barrier, positions);
-        let id = self.downstream.cx.subtask.operator.to_string();
-        link.acknowledge(barrier, [(id, bytes)].into()).await;
+        link.acknowledge(barrier, snapshot?).await;
+        Ok(())
     }
 
     async fn commit(&mut self, barrier: Barrier) {

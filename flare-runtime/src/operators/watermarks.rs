@@ -7,9 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+use super::keeping::Keeping;
 use crate::api::{Counter, Downstream, HostLink, InputPort, Subtask, until};
 use crate::error::Result;
-use crate::model::{Batch, Control, Message, Meta, SplitId, Timestamp};
+use crate::model::{
+    Barrier, Batch, Control, Message, Meta, OperatorId, SplitId, SplitName, Splits, Timestamp,
+};
+use crate::state::{SnapshotReader, SnapshotWriter};
 
 /// Reads a record's event time.
 pub type ReadTime<T> = Arc<dyn Fn(&T) -> Timestamp + Send + Sync>;
@@ -58,7 +62,15 @@ pub(super) struct Watermarks<T> {
     sent: Timestamp,
     /// Whether all splits are idle, and this was said.
     idle: bool,
+    /// How far splits had come in an earlier run.
+    restored: BTreeMap<SplitId, Timestamp>,
 }
+
+/// The name under which is kept how far splits have come.
+const WATERMARKS: &str = "flare.watermarks";
+
+/// A split by the operator that reads it and its name, and how far it has come.
+type SplitTime = (String, String, Timestamp);
 
 impl<T> Watermarks<T> {
     pub(super) fn new(strategy: WatermarkStrategy<T>) -> Self {
@@ -69,7 +81,36 @@ impl<T> Watermarks<T> {
             began: Instant::now(),
             sent: Timestamp::MIN,
             idle: false,
+            restored: BTreeMap::new(),
         }
+    }
+
+    /// Writes how far each split has come.
+    pub(super) fn snapshot(&self, names: &Splits, writer: &mut SnapshotWriter) -> Result<()> {
+        // A split that is not met again yet keeps what it had.
+        let before = self.restored.iter().filter(|(split, _)| !self.splits.contains_key(split));
+        let now = self.splits.iter().map(|(split, state)| (split, &state.watermark));
+        let named = |(split, at): (&SplitId, &Timestamp)| {
+            let SplitName { source, name } = names.name(*split)?;
+            Some((source.to_string(), name.to_string(), *at))
+        };
+        let all: Vec<SplitTime> = now.chain(before).filter_map(named).collect();
+        writer.own(WATERMARKS, &all)
+    }
+
+    /// Takes up how far splits had come; where several subtasks know a split, the slowest leads.
+    pub(super) fn restore(&mut self, names: &Splits, reader: &SnapshotReader<'_>) -> Result<()> {
+        for (source, name, at) in reader.own::<Vec<SplitTime>>(WATERMARKS)?.into_iter().flatten() {
+            let split = names.register(&OperatorId::from(source.as_str()), &name);
+            let known = self.restored.entry(split).or_insert(at);
+            *known = (*known).min(at);
+        }
+        Ok(())
+    }
+
+    /// Where a split begins that is met for the first time.
+    fn beginning(&self, split: SplitId) -> Timestamp {
+        self.restored.get(&split).copied().unwrap_or(Timestamp::MIN)
     }
 
     /// The splits that are read: one without a record holds the watermark back until it is idle, one that is gone does
@@ -78,7 +119,7 @@ impl<T> Watermarks<T> {
         self.assigned = true;
         self.splits.retain(|split, _| splits.contains(split));
         for split in splits {
-            let fresh = Split { watermark: Timestamp::MIN, seen: now, idle: false };
+            let fresh = Split { watermark: self.beginning(*split), seen: now, idle: false };
             self.splits.entry(*split).or_insert(fresh);
         }
     }
@@ -109,7 +150,8 @@ impl<T> Watermarks<T> {
 
     fn raise(&mut self, seen: Option<(SplitId, Timestamp)>, now: Instant) {
         let Some((split, watermark)) = seen else { return };
-        let split = self.splits.entry(split).or_insert(Split { watermark, seen: now, idle: false });
+        let fresh = Split { watermark: self.beginning(split), seen: now, idle: false };
+        let split = self.splits.entry(split).or_insert(fresh);
         split.watermark = split.watermark.max(watermark);
         (split.seen, split.idle) = (now, false);
     }
@@ -153,6 +195,7 @@ pub struct Stamping<T> {
     input: InputPort<T>,
     downstream: Downstream<T>,
     watermarks: Watermarks<T>,
+    keeping: Keeping,
     records_in: Counter,
 }
 
@@ -164,10 +207,27 @@ enum Event<T> {
 
 impl<T: Send + 'static> Stamping<T> {
     /// Stamps what goes from the one to the other.
-    pub fn new(input: InputPort<T>, downstream: Downstream<T>, strategy: WatermarkStrategy<T>) -> Self {
+    pub fn new(
+        input: InputPort<T>,
+        downstream: Downstream<T>,
+        strategy: WatermarkStrategy<T>,
+        keeping: Keeping,
+    ) -> Self {
         let cx = &downstream.cx;
         let records_in = cx.metrics().counter(&cx.subtask.operator.0, "records_in");
-        Self { input, downstream, watermarks: Watermarks::new(strategy), records_in }
+        Self { input, downstream, watermarks: Watermarks::new(strategy), keeping, records_in }
+    }
+
+    fn restore(&mut self) -> Result<()> {
+        let Self { downstream, watermarks, keeping, .. } = self;
+        keeping.restore(|reader| watermarks.restore(downstream.cx.splits(), reader))
+    }
+
+    async fn acknowledge(&mut self, link: &HostLink, barrier: Barrier) -> Result<()> {
+        let Self { downstream, watermarks, keeping, .. } = self;
+        let snapshot = keeping.snapshot(|writer| watermarks.snapshot(downstream.cx.splits(), writer));
+        link.acknowledge(barrier, snapshot?).await;
+        Ok(())
     }
 
     async fn advance(&mut self) -> Result<()> {
@@ -192,12 +252,13 @@ impl<T: Send + 'static> Stamping<T> {
             }
             Message::Control(Control::Watermark(_) | Control::Idle) => {}
             Message::Control(Control::End) => {
-                self.downstream.end(link).await?;
+                self.downstream.control(Control::End).await?;
+                self.acknowledge(link, Barrier::END).await?;
                 return Ok(false);
             }
             Message::Control(control @ Control::Barrier(barrier)) => {
                 self.downstream.control(control).await?;
-                link.acknowledge(barrier, Default::default()).await;
+                self.acknowledge(link, barrier).await?;
             }
         }
         Ok(true)
@@ -207,6 +268,7 @@ impl<T: Send + 'static> Stamping<T> {
 #[async_trait]
 impl<T: Send + 'static> Subtask for Stamping<T> {
     async fn run(mut self: Box<Self>, link: HostLink) -> Result<()> {
+        self.restore().map_err(|error| error.with("operator", &self.downstream.cx.subtask))?;
         loop {
             let (flush_at, idle_at) = (self.downstream.flush_at(), self.watermarks.idle_at());
             let event = tokio::select! {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::api::{Clock, DirtyOutlet, Edge, InputPort, Output, Partition, Replay, StageContext, Subtask};
+use crate::api::{
+    Clock, DirtyOutlet, Edge, InputPort, Output, Partition, Replay, Restored, StageContext, Subtask,
+};
 use crate::config::Place;
 use crate::model::{DirtyRecord, Message, OperatorId, SubtaskId};
 
@@ -131,6 +133,12 @@ pub struct Wiring {
     pub clock: Clock,
     /// In a replay, what the subtask's source reads.
     pub replay: Option<Arc<Replay>>,
+    /// What the subtask begins with.
+    pub restored: Option<Restored>,
+    /// Whether somebody keeps snapshots.
+    pub snapshots: bool,
+    /// The number of the last barrier before this run.
+    pub last_barrier: u64,
     pub(crate) ports: Ports,
     pub(crate) dirty: Option<DirtyOutlet>,
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::states::Access;
+use super::states::{Access, Kept};
 use crate::error::Result;
 
 macro_rules! handle {
@@ -48,14 +48,14 @@ handle! {
     ValueState<V>
 }
 
-impl<V: Send + 'static> ValueState<V> {
+impl<V: Kept> ValueState<V> {
     /// The value.
     ///
     /// # Errors
     /// When the backend cannot read it.
     pub fn get<'a, A: Access>(&self, cx: &'a mut A) -> Result<Option<&'a V>> {
         let (table, key, now) = cx.states().at::<V>(self.index);
-        Ok(table.get(key, now))
+        table.get(key, now)
     }
 
     /// Sets the value.
@@ -64,8 +64,7 @@ impl<V: Send + 'static> ValueState<V> {
     /// When the backend cannot write it.
     pub fn set<A: Access>(&self, cx: &mut A, value: V) -> Result<()> {
         let (table, key, now) = cx.states().at::<V>(self.index);
-        table.insert(key, value, now);
-        Ok(())
+        table.insert(key, value, now)
     }
 
     /// Changes the value in place, made by its `Default` where there is none, and returns what `change` returns: one
@@ -78,7 +77,7 @@ impl<V: Send + 'static> ValueState<V> {
         V: Default,
     {
         let (table, key, now) = cx.states().at::<V>(self.index);
-        Ok(change(table.get_or_insert_with(key, now, V::default)))
+        Ok(change(table.get_or_insert_with(key, now, V::default)?))
     }
 
     /// Takes the value out.
@@ -87,7 +86,7 @@ impl<V: Send + 'static> ValueState<V> {
     /// When the backend cannot read or write it.
     pub fn take<A: Access>(&self, cx: &mut A) -> Result<Option<V>> {
         let (table, key, now) = cx.states().at::<V>(self.index);
-        Ok(table.remove(key, now))
+        table.remove(key, now)
     }
 
     /// Forgets the value.
@@ -104,14 +103,14 @@ handle! {
     ListState<V>
 }
 
-impl<V: Send + 'static> ListState<V> {
+impl<V: Kept> ListState<V> {
     /// The values in the order in which they were added.
     ///
     /// # Errors
     /// When the backend cannot read them.
     pub fn get<'a, A: Access>(&self, cx: &'a mut A) -> Result<&'a [V]> {
         let (table, key, now) = cx.states().at::<Vec<V>>(self.index);
-        Ok(table.get(key, now).map_or(&[], Vec::as_slice))
+        Ok(table.get(key, now)?.map_or(&[], Vec::as_slice))
     }
 
     /// Adds a value at the end.
@@ -120,7 +119,7 @@ impl<V: Send + 'static> ListState<V> {
     /// When the backend cannot write it.
     pub fn push<A: Access>(&self, cx: &mut A, value: V) -> Result<()> {
         let (table, key, now) = cx.states().at::<Vec<V>>(self.index);
-        table.get_or_insert_with(key, now, Vec::new).push(value);
+        table.get_or_insert_with(key, now, Vec::new)?.push(value);
         Ok(())
     }
 
@@ -131,9 +130,9 @@ impl<V: Send + 'static> ListState<V> {
     pub fn set<A: Access>(&self, cx: &mut A, values: Vec<V>) -> Result<()> {
         let (table, key, now) = cx.states().at::<Vec<V>>(self.index);
         if values.is_empty() {
-            table.remove(key, now);
+            table.remove(key, now)?;
         } else {
-            table.insert(key, values, now);
+            table.insert(key, values, now)?;
         }
         Ok(())
     }
@@ -144,7 +143,7 @@ impl<V: Send + 'static> ListState<V> {
     /// When the backend cannot read or write them.
     pub fn take<A: Access>(&self, cx: &mut A) -> Result<Vec<V>> {
         let (table, key, now) = cx.states().at::<Vec<V>>(self.index);
-        Ok(table.remove(key, now).unwrap_or_default())
+        Ok(table.remove(key, now)?.unwrap_or_default())
     }
 
     /// Forgets all values.
@@ -161,14 +160,14 @@ handle! {
     MapState<N, V>
 }
 
-impl<N: Ord + Send + 'static, V: Send + 'static> MapState<N, V> {
+impl<N: Ord + Kept, V: Kept> MapState<N, V> {
     /// The value under a name.
     ///
     /// # Errors
     /// When the backend cannot read it.
     pub fn get<'a, A: Access>(&self, cx: &'a mut A, name: &N) -> Result<Option<&'a V>> {
         let (table, key, now) = cx.states().at::<BTreeMap<N, V>>(self.index);
-        Ok(table.get(key, now).and_then(|map| map.get(name)))
+        Ok(table.get(key, now)?.and_then(|map| map.get(name)))
     }
 
     /// All names with their values.
@@ -177,7 +176,7 @@ impl<N: Ord + Send + 'static, V: Send + 'static> MapState<N, V> {
     /// When the backend cannot read them.
     pub fn iter<'a, A: Access>(&self, cx: &'a mut A) -> Result<impl Iterator<Item = (&'a N, &'a V)>> {
         let (table, key, now) = cx.states().at::<BTreeMap<N, V>>(self.index);
-        Ok(table.get(key, now).into_iter().flatten())
+        Ok(table.get(key, now)?.into_iter().flatten())
     }
 
     /// Sets the value under a name.
@@ -186,7 +185,7 @@ impl<N: Ord + Send + 'static, V: Send + 'static> MapState<N, V> {
     /// When the backend cannot write it.
     pub fn insert<A: Access>(&self, cx: &mut A, name: N, value: V) -> Result<()> {
         let (table, key, now) = cx.states().at::<BTreeMap<N, V>>(self.index);
-        table.get_or_insert_with(key, now, BTreeMap::new).insert(name, value);
+        table.get_or_insert_with(key, now, BTreeMap::new)?.insert(name, value);
         Ok(())
     }
 
@@ -199,7 +198,7 @@ impl<N: Ord + Send + 'static, V: Send + 'static> MapState<N, V> {
         V: Default,
     {
         let (table, key, now) = cx.states().at::<BTreeMap<N, V>>(self.index);
-        Ok(change(table.get_or_insert_with(key, now, BTreeMap::new).entry(name).or_default()))
+        Ok(change(table.get_or_insert_with(key, now, BTreeMap::new)?.entry(name).or_default()))
     }
 
     /// Takes the value under a name out.
@@ -208,10 +207,10 @@ impl<N: Ord + Send + 'static, V: Send + 'static> MapState<N, V> {
     /// When the backend cannot read or write it.
     pub fn remove<A: Access>(&self, cx: &mut A, name: &N) -> Result<Option<V>> {
         let (table, key, now) = cx.states().at::<BTreeMap<N, V>>(self.index);
-        let Some(map) = table.get_mut(key, now) else { return Ok(None) };
+        let Some(map) = table.get_mut(key, now)? else { return Ok(None) };
         let removed = map.remove(name);
         if map.is_empty() {
-            table.remove(key, now);
+            table.remove(key, now)?;
         }
         Ok(removed)
     }
@@ -222,8 +221,7 @@ impl<N: Ord + Send + 'static, V: Send + 'static> MapState<N, V> {
     /// When the backend cannot write.
     pub fn clear<A: Access>(&self, cx: &mut A) -> Result<()> {
         let (table, key, now) = cx.states().at::<BTreeMap<N, V>>(self.index);
-        table.remove(key, now);
-        Ok(())
+        table.remove(key, now).map(drop)
     }
 }
 
@@ -236,7 +234,7 @@ pub struct ReducingState<V> {
     reduce: Option<Combine<V, V>>,
 }
 
-impl<V: Send + 'static> ReducingState<V> {
+impl<V: Kept> ReducingState<V> {
     pub(super) fn new(index: usize, reduce: impl Fn(&mut V, V) + Send + Sync + 'static) -> Self {
         Self { value: ValueState::new(index), reduce: Some(Arc::new(reduce)) }
     }
@@ -255,11 +253,13 @@ impl<V: Send + 'static> ReducingState<V> {
     /// When the backend cannot read or write it.
     pub fn add<A: Access>(&self, cx: &mut A, value: V) -> Result<()> {
         let (table, key, now) = cx.states().at::<V>(self.value.index);
-        match (table.get_mut(key, now), &self.reduce) {
-            (Some(known), Some(reduce)) => reduce(known, value),
+        match (table.get_mut(key, now)?, &self.reduce) {
+            (Some(known), Some(reduce)) => {
+                reduce(known, value);
+                Ok(())
+            }
             _ => table.insert(key, value, now),
         }
-        Ok(())
     }
 
     /// Forgets the value.
@@ -284,7 +284,7 @@ pub struct AggregatingState<A, V> {
     add: Option<Combine<A, V>>,
 }
 
-impl<A: Default + Send + 'static, V> AggregatingState<A, V> {
+impl<A: Default + Kept, V> AggregatingState<A, V> {
     pub(super) fn new(index: usize, add: impl Fn(&mut A, V) + Send + Sync + 'static) -> Self {
         Self { value: ValueState::new(index), add: Some(Arc::new(add)) }
     }

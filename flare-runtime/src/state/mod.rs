@@ -3,13 +3,15 @@
 pub mod codec;
 
 mod handles;
+mod snapshot;
 mod states;
 mod table;
 mod timers;
 mod ttl;
 
 pub use handles::{AggregatingState, ListState, MapState, ReducingState, ValueState};
+pub use snapshot::{SnapshotReader, SnapshotWriter, TableWriter};
 pub use states::{Access, Declare, Kept, States};
 pub use table::Table;
-pub use timers::Timers;
+pub use timers::{EVENT_TIMERS, PROCESSING_TIMERS, Timers};
 pub use ttl::{Timed, Ttl};

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::codec::Shape;
 use super::handles::{AggregatingState, ListState, MapState, ReducingState, ValueState};
+use super::snapshot::{SnapshotReader, SnapshotWriter};
 use super::table::Table;
 use super::ttl::Ttl;
 use crate::error::{Error, ErrorKind, Result};
@@ -15,6 +16,9 @@ use crate::model::{Key, Timestamp};
 
 /// Keys that are looked at for an end of their time with every record.
 const SWEPT_AT_A_TIME: usize = 4;
+
+/// How the names of states begin that are no user's.
+const RESERVED: &str = "flare.";
 
 /// The states of all keys of one subtask.
 pub struct States<K> {
@@ -31,16 +35,26 @@ pub struct States<K> {
 /// A table of any type.
 trait AnyTable: Send {
     fn as_any(&mut self) -> &mut dyn Any;
-    fn sweep(&mut self, count: usize, now: Timestamp);
+    fn sweep(&mut self, count: usize, now: Timestamp) -> Result<()>;
+    fn snapshot(&mut self, name: &str, writer: &mut SnapshotWriter) -> Result<()>;
+    fn restore(&mut self, name: &str, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()>;
 }
 
-impl<K: Key, V: Send + 'static> AnyTable for Table<K, V> {
+impl<K: Key, V: Kept> AnyTable for Table<K, V> {
     fn as_any(&mut self) -> &mut dyn Any {
         self
     }
 
-    fn sweep(&mut self, count: usize, now: Timestamp) {
-        Self::sweep(self, count, now);
+    fn sweep(&mut self, count: usize, now: Timestamp) -> Result<()> {
+        Self::sweep(self, count, now)
+    }
+
+    fn snapshot(&mut self, name: &str, writer: &mut SnapshotWriter) -> Result<()> {
+        Self::snapshot(self, name, writer)
+    }
+
+    fn restore(&mut self, name: &str, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
+        Self::restore(self, name, reader, now)
     }
 }
 
@@ -63,12 +77,29 @@ impl<K: Key> States<K> {
     }
 
     /// Goes on to a key, at this processing time.
-    pub fn select(&mut self, key: K, now: Timestamp) {
+    ///
+    /// # Errors
+    /// When the backend cannot forget what is over.
+    pub fn select(&mut self, key: K, now: Timestamp) -> Result<()> {
         self.key = Some(key);
         self.now = now;
-        for index in &self.ageing {
-            self.tables[*index].sweep(SWEPT_AT_A_TIME, now);
-        }
+        self.ageing.iter().try_for_each(|index| self.tables[*index].sweep(SWEPT_AT_A_TIME, now))
+    }
+
+    /// Writes all states.
+    ///
+    /// # Errors
+    /// When one cannot be read or written.
+    pub fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {
+        self.names.iter().try_for_each(|(name, index)| self.tables[*index].snapshot(name, writer))
+    }
+
+    /// Reads the states that were declared, at this processing time.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn restore(&mut self, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
+        self.names.iter().try_for_each(|(name, index)| self.tables[*index].restore(name, reader, now))
     }
 
     /// The key whose states are seen.
@@ -80,7 +111,7 @@ impl<K: Key> States<K> {
     }
 
     /// The table behind a handle, the current key, and the processing time.
-    pub(super) fn at<V: Send + 'static>(&mut self, index: usize) -> (&mut Table<K, V>, &K, Timestamp) {
+    pub(super) fn at<V: Kept>(&mut self, index: usize) -> (&mut Table<K, V>, &K, Timestamp) {
         let table = self.tables.get_mut(index).expect("a state is used that `open` has not declared");
         let table =
             table.as_any().downcast_mut().expect("a state is used with the operator that declared it");
@@ -179,6 +210,11 @@ impl<K: Key> Declare<'_, K> {
             let message = "a state of this type could not be read back";
             Error::new(ErrorKind::Config, message).with("state", name).caused_by(error)
         })?;
+        if name.starts_with(RESERVED) {
+            let message =
+                format!("names of states that begin with `{RESERVED}` are Flare's own; choose another");
+            return Err(Error::new(ErrorKind::Config, message).with("state", name));
+        }
         let index = self.states.tables.len();
         if self.states.names.insert(name.to_owned(), index).is_some() {
             let message = "two states of one operator have the same name; rename one";

@@ -6,8 +6,11 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use indexmap::IndexMap;
 
+use super::snapshot::{SnapshotReader, SnapshotWriter};
+use super::states::Kept;
 use super::ttl::{Timed, Ttl};
-use crate::model::Timestamp;
+use crate::error::Result;
+use crate::model::{Key, Timestamp};
 
 /// Fixed seeds: a run is repeated exactly by the same input.
 pub(super) fn hasher() -> ahash::RandomState {
@@ -61,39 +64,55 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
     }
 
     /// The value of a key.
-    pub fn get(&mut self, key: &K, now: Timestamp) -> Option<&V> {
+    ///
+    /// # Errors
+    /// When the backend cannot read it.
+    pub fn get(&mut self, key: &K, now: Timestamp) -> Result<Option<&V>> {
         match &mut self.0 {
             Values::Kept { values, hasher } => {
-                values.find(hasher.hash_one(key), |(known, _)| known == key).map(|(_, value)| value)
+                let found = values.find(hasher.hash_one(key), |(known, _)| known == key);
+                Ok(found.map(|(_, value)| value))
             }
             Values::Ageing { ttl, values, .. } => {
-                let index = live(*ttl, values, key, now)?;
+                let Some(index) = live(*ttl, values, key, now) else { return Ok(None) };
                 let entry = &mut values[index];
                 if ttl.on_read {
                     entry.touched = now;
                 }
-                Some(&entry.value)
+                Ok(Some(&entry.value))
             }
         }
     }
 
     /// The value of a key, to be changed.
-    pub fn get_mut(&mut self, key: &K, now: Timestamp) -> Option<&mut V> {
+    ///
+    /// # Errors
+    /// When the backend cannot read it.
+    pub fn get_mut(&mut self, key: &K, now: Timestamp) -> Result<Option<&mut V>> {
         match &mut self.0 {
             Values::Kept { values, hasher } => {
-                values.find_mut(hasher.hash_one(key), |(known, _)| known == key).map(|(_, value)| value)
+                let found = values.find_mut(hasher.hash_one(key), |(known, _)| known == key);
+                Ok(found.map(|(_, value)| value))
             }
             Values::Ageing { ttl, values, .. } => {
-                let index = live(*ttl, values, key, now)?;
+                let Some(index) = live(*ttl, values, key, now) else { return Ok(None) };
                 let entry = &mut values[index];
                 entry.touched = now;
-                Some(&mut entry.value)
+                Ok(Some(&mut entry.value))
             }
         }
     }
 
     /// The value of a key, to be changed; made by `make` where there is none.
-    pub fn get_or_insert_with(&mut self, key: &K, now: Timestamp, make: impl FnOnce() -> V) -> &mut V {
+    ///
+    /// # Errors
+    /// When the backend cannot read it.
+    pub fn get_or_insert_with(
+        &mut self,
+        key: &K,
+        now: Timestamp,
+        make: impl FnOnce() -> V,
+    ) -> Result<&mut V> {
         match &mut self.0 {
             Values::Kept { values, hasher } => {
                 let entry = values.entry(
@@ -105,7 +124,7 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
                     Entry::Occupied(known) => known.into_mut(),
                     Entry::Vacant(free) => free.insert((key.clone(), make())).into_mut(),
                 };
-                value
+                Ok(value)
             }
             Values::Ageing { ttl, values, .. } => {
                 let index = live(*ttl, values, key, now);
@@ -113,37 +132,47 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
                 let index = index.unwrap_or_else(fresh);
                 let entry = &mut values[index];
                 entry.touched = now;
-                &mut entry.value
+                Ok(&mut entry.value)
             }
         }
     }
 
     /// Sets the value of a key.
-    pub fn insert(&mut self, key: &K, value: V, now: Timestamp) {
+    ///
+    /// # Errors
+    /// When the backend cannot write it.
+    pub fn insert(&mut self, key: &K, value: V, now: Timestamp) -> Result<()> {
         let mut value = Some(value);
-        let slot = self.get_or_insert_with(key, now, || value.take().expect("made once"));
+        let slot = self.get_or_insert_with(key, now, || value.take().expect("made once"))?;
         if let Some(value) = value {
             *slot = value;
         }
+        Ok(())
     }
 
     /// Forgets a key; returns its value.
-    pub fn remove(&mut self, key: &K, now: Timestamp) -> Option<V> {
+    ///
+    /// # Errors
+    /// When the backend cannot read or write it.
+    pub fn remove(&mut self, key: &K, now: Timestamp) -> Result<Option<V>> {
         match &mut self.0 {
             Values::Kept { values, hasher } => {
                 let found = values.find_entry(hasher.hash_one(key), |(known, _)| known == key);
-                found.ok().map(|entry| entry.remove().0.1)
+                Ok(found.ok().map(|entry| entry.remove().0.1))
             }
             Values::Ageing { ttl, values, .. } => {
-                let entry = values.swap_remove(key)?;
-                (!ttl.is_over(entry.touched, now)).then_some(entry.value)
+                let Some(entry) = values.swap_remove(key) else { return Ok(None) };
+                Ok((!ttl.is_over(entry.touched, now)).then_some(entry.value))
             }
         }
     }
 
     /// Forgets some of what is over: looks at the next `count` keys.
-    pub fn sweep(&mut self, count: usize, now: Timestamp) {
-        let Values::Ageing { ttl, values, swept } = &mut self.0 else { return };
+    ///
+    /// # Errors
+    /// When the backend cannot read or write.
+    pub fn sweep(&mut self, count: usize, now: Timestamp) -> Result<()> {
+        let Values::Ageing { ttl, values, swept } = &mut self.0 else { return Ok(()) };
         for _ in 0..count.min(values.len()) {
             if *swept >= values.len() {
                 *swept = 0;
@@ -153,27 +182,47 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
                 _ => *swept += 1,
             }
         }
+        Ok(())
     }
 
-    /// Takes all values out, in no order.
-    pub fn drain(&mut self) -> impl Iterator<Item = (K, V)> {
-        let (kept, ageing) = match &mut self.0 {
-            Values::Kept { values, .. } => (Some(values.drain()), None),
-            Values::Ageing { values, .. } => (None, Some(values.drain(..))),
-        };
-        let kept = kept.into_iter().flatten();
-        kept.chain(ageing.into_iter().flatten().map(|(key, entry)| (key, entry.value)))
+    /// Calls `each` with all values, in no order.
+    ///
+    /// # Errors
+    /// When the backend cannot read one, and what `each` returns.
+    pub fn for_each(&mut self, mut each: impl FnMut(&K, &V) -> Result<()>) -> Result<()> {
+        match &self.0 {
+            Values::Kept { values, .. } => values.iter().try_for_each(|(key, value)| each(key, value)),
+            Values::Ageing { values, .. } => {
+                values.iter().try_for_each(|(key, entry)| each(key, &entry.value))
+            }
+        }
+    }
+}
+
+impl<K: Key, V: Kept> Table<K, V> {
+    /// Writes all values as the state `name`.
+    ///
+    /// # Errors
+    /// When one cannot be read or written.
+    pub fn snapshot(&mut self, name: &str, writer: &mut SnapshotWriter) -> Result<()> {
+        match &self.0 {
+            Values::Kept { values, .. } => {
+                let mut table = writer.table::<K, V>(name, false)?;
+                values.iter().try_for_each(|(key, value)| table.put(key, Timestamp::MIN, value))
+            }
+            Values::Ageing { values, .. } => {
+                let mut table = writer.table::<K, V>(name, true)?;
+                values.iter().try_for_each(|(key, entry)| table.put(key, entry.touched, &entry.value))
+            }
+        }
     }
 
-    /// All values, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        let (kept, ageing) = match &self.0 {
-            Values::Kept { values, .. } => (Some(values.iter()), None),
-            Values::Ageing { values, .. } => (None, Some(values.iter())),
-        };
-        let kept = kept.into_iter().flatten();
-        let kept = kept.map(|(key, value)| (key, value));
-        kept.chain(ageing.into_iter().flatten().map(|(key, entry)| (key, &entry.value)))
+    /// Adds the values of the state `name`. Those without a time of their last use count as used at `now`.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn restore(&mut self, name: &str, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
+        reader.table(name, |key, touched, value| self.insert(&key, value, touched.unwrap_or(now)))
     }
 }
 
@@ -205,31 +254,31 @@ mod tests {
     #[test]
     fn forgets_after_the_last_write() {
         let mut table = Table::new(Some(Ttl::after_write(Duration::from_millis(10))));
-        table.insert(&1, "a", at(0));
-        assert_eq!(table.get(&1, at(9)), Some(&"a"));
-        assert_eq!(table.get(&1, at(10)), None);
+        table.insert(&1, "a", at(0)).expect("memory");
+        assert_eq!(table.get(&1, at(9)).expect("memory"), Some(&"a"));
+        assert_eq!(table.get(&1, at(10)).expect("memory"), None);
         assert!(table.is_empty());
     }
 
     #[test]
     fn lives_on_while_it_is_read() {
         let mut table = Table::new(Some(Ttl::after_access(Duration::from_millis(10))));
-        table.insert(&1, "a", at(0));
-        assert_eq!(table.get(&1, at(9)), Some(&"a"));
-        assert_eq!(table.get(&1, at(18)), Some(&"a"));
-        assert_eq!(table.remove(&1, at(28)), None);
+        table.insert(&1, "a", at(0)).expect("memory");
+        assert_eq!(table.get(&1, at(9)).expect("memory"), Some(&"a"));
+        assert_eq!(table.get(&1, at(18)).expect("memory"), Some(&"a"));
+        assert_eq!(table.remove(&1, at(28)).expect("memory"), None);
     }
 
     #[test]
     fn sweeps_a_little_at_a_time_and_all_in_the_end() {
         let mut table = Table::new(Some(Ttl::after_write(Duration::from_millis(10))));
         for key in 0..100 {
-            table.insert(&key, key, at(key % 2 * 10));
+            table.insert(&key, key, at(key % 2 * 10)).expect("memory");
         }
-        table.sweep(10, at(15));
+        table.sweep(10, at(15)).expect("memory");
         assert!((90..100).contains(&table.len()));
         for _ in 0..20 {
-            table.sweep(10, at(15));
+            table.sweep(10, at(15)).expect("memory");
         }
         assert_eq!(table.len(), 50);
     }

@@ -5,8 +5,16 @@ use std::hash::Hash;
 
 use indexmap::IndexSet;
 
+use super::snapshot::{SnapshotReader, SnapshotWriter};
 use super::table::hasher;
-use crate::model::Timestamp;
+use crate::error::Result;
+use crate::model::{Key, Timestamp};
+
+/// The name under which timers of event time are kept.
+pub const EVENT_TIMERS: &str = "flare.timers.event";
+
+/// The name under which timers of processing time are kept.
+pub const PROCESSING_TIMERS: &str = "flare.timers.processing";
 
 /// The timers of one subtask in one time domain: at a moment there is at most one for each key.
 #[derive(Clone, Debug)]
@@ -92,6 +100,28 @@ impl<K: Hash + Eq + Clone> Timers<K> {
     /// All timers.
     pub fn iter(&self) -> impl Iterator<Item = (Timestamp, &K)> {
         self.0.iter().flat_map(|(at, moment)| moment.keys.iter().skip(moment.next).map(|key| (*at, key)))
+    }
+}
+
+impl<K: Key> Timers<K> {
+    /// Writes all timers as the state `name`.
+    ///
+    /// # Errors
+    /// When one cannot be written.
+    pub fn snapshot(&self, name: &str, writer: &mut SnapshotWriter) -> Result<()> {
+        let mut table = writer.table::<K, Timestamp>(name, false)?;
+        self.iter().try_for_each(|(at, key)| table.put(key, Timestamp::MIN, &at))
+    }
+
+    /// Sets the timers of the state `name`.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn restore(&mut self, name: &str, reader: &SnapshotReader<'_>) -> Result<()> {
+        reader.table(name, |key, _, at| {
+            self.set(at, &key);
+            Ok(())
+        })
     }
 }
 

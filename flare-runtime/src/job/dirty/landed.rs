@@ -129,6 +129,7 @@ fn read_back(builder: &mut Builder) -> Result<ReadBack> {
 
 async fn read_payloads(source: &dyn CreateSource, taken: &mut Taken<'_>) -> Result<()> {
     let cx = SourceContext {
+        restored: None,
         operator: OperatorId::from(SECTION),
         index: 0,
         parallelism: 1,

@@ -8,7 +8,10 @@ use super::process::{Context, Process, ProcessOperator, Timer, refuse};
 use super::subtask::{KeyedOperator, Turn};
 use crate::error::{ErrorKind, Result};
 use crate::model::{Batch, Either, Key, Timestamp};
-use crate::state::Declare;
+use crate::state::{Declare, Kept, SnapshotReader, SnapshotWriter};
+
+/// The name under which the shared map is kept.
+const SHARED: &str = "flare.shared";
 
 /// A user's operator over a keyed stream and a control stream: as [`Process`], with a map that all keys see. Every
 /// subtask has the map whole, since every control record comes to every subtask.
@@ -20,9 +23,9 @@ pub trait BroadcastProcess<K: Key, T, C>: Clone + Send + 'static {
     /// What it emits.
     type Out: Send + 'static;
     /// The keys of the shared map.
-    type Name: Ord + Clone + Send + 'static;
+    type Name: Ord + Clone + Kept;
     /// The values of the shared map.
-    type Value: Clone + Send + 'static;
+    type Value: Clone + Kept;
 
     /// Declares the states by key, once in each subtask before the first record.
     ///
@@ -167,5 +170,18 @@ where
 
     fn processing_time(&mut self, turn: &mut Turn<'_, P::Out>) -> Result<()> {
         self.keyed.processing_time(turn)
+    }
+
+    fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {
+        writer.own(SHARED, &self.keyed.process_mut().shared)?;
+        self.keyed.write(writer)
+    }
+
+    fn restore(&mut self, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
+        // All earlier subtasks had the same.
+        if let Some(shared) = reader.own(SHARED)?.into_iter().next() {
+            self.keyed.process_mut().shared = shared;
+        }
+        self.keyed.read(reader, now)
     }
 }

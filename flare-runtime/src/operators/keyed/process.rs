@@ -7,7 +7,9 @@ use serde::Serialize;
 use super::subtask::{Emitted, KeyedOperator, Turn};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Batch, Key, Meta, Reject, SplitId, Timestamp};
-use crate::state::{Access, Declare, States, Timers};
+use crate::state::{
+    Access, Declare, EVENT_TIMERS, PROCESSING_TIMERS, SnapshotReader, SnapshotWriter, States, Timers,
+};
 
 /// A timer that has come due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +172,7 @@ where
     {
         let Turn { out, stage, watermark, now, .. } = &mut *turn;
         stage.current = meta;
-        self.keyed.states.select((self.key)(item), *now);
+        self.keyed.states.select((self.key)(item), *now)?;
         let keyed = &mut self.keyed;
         let mut cx = Context { keyed, out, meta, watermark: *watermark, now: *now };
         if let Err(error) = self.process.process(item, &mut cx) {
@@ -180,6 +182,20 @@ where
             self.fire(turn)?;
         }
         Ok(())
+    }
+
+    /// Writes states and timers.
+    pub(super) fn write(&mut self, writer: &mut SnapshotWriter) -> Result<()> {
+        self.keyed.states.snapshot(writer)?;
+        self.keyed.event.snapshot(EVENT_TIMERS, writer)?;
+        self.keyed.processing.snapshot(PROCESSING_TIMERS, writer)
+    }
+
+    /// Reads states and timers.
+    pub(super) fn read(&mut self, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
+        self.keyed.states.restore(reader, now)?;
+        self.keyed.event.restore(EVENT_TIMERS, reader)?;
+        self.keyed.processing.restore(PROCESSING_TIMERS, reader)
     }
 
     /// The user's operator.
@@ -195,7 +211,7 @@ where
         let Turn { out, stage, watermark, now, .. } = turn;
         let meta = Meta { timestamp, split: SplitId::NONE, offset: -1 };
         stage.current = meta;
-        self.keyed.states.select(key, *now);
+        self.keyed.states.select(key, *now)?;
         let keyed = &mut self.keyed;
         let mut cx = Context { keyed, out, meta, watermark: *watermark, now: *now };
         let fired = self.process.on_timer(timer, &mut cx);
@@ -233,6 +249,14 @@ where
             self.call(Timer::Processing(at), key, turn)?;
         }
         Ok(())
+    }
+
+    fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {
+        self.write(writer)
+    }
+
+    fn restore(&mut self, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
+        self.read(reader, now)
     }
 }
 

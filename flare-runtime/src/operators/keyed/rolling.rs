@@ -9,7 +9,10 @@ use serde::de::DeserializeOwned;
 use super::subtask::{KeyedOperator, Turn};
 use crate::error::Result;
 use crate::model::{Batch, Key, Meta, Timestamp};
-use crate::state::Table;
+use crate::state::{Kept, SnapshotReader, SnapshotWriter, Table};
+
+/// The name under which running results are kept.
+pub(crate) const RESULTS: &str = "result";
 
 /// A result that is built up record by record, in an accumulator that can be merged with another.
 pub trait Aggregate<T>: Clone + Send + 'static {
@@ -178,21 +181,24 @@ where
     fn batch(&mut self, batch: Batch<T>, turn: &mut Turn<'_, Self::Out>) -> Result<()> {
         let Self { key, aggregate, table } = self;
         let now = turn.now;
-        let mut next = |item: &T| {
+        let mut next = |item: &T| -> Result<(K, A::Out)> {
             let key = key(item);
-            let accumulator = table.get_or_insert_with(&key, now, || aggregate.create());
+            let accumulator = table.get_or_insert_with(&key, now, || aggregate.create())?;
             aggregate.add(accumulator, item);
             let result = aggregate.result(accumulator);
-            (key, result)
+            Ok((key, result))
         };
         if batch.metas.is_empty() {
             turn.stage.current = Meta::NONE;
-            turn.out.plain(batch.len()).extend(batch.items.iter().map(next));
-            return Ok(());
+            let out = turn.out.plain(batch.len());
+            return batch.items.iter().try_for_each(|item| {
+                out.push(next(item)?);
+                Ok(())
+            });
         }
         for (item, meta) in batch.into_records() {
             turn.stage.current = meta;
-            turn.out.push(next(&item), meta);
+            turn.out.push(next(&item)?, meta);
         }
         Ok(())
     }
@@ -207,6 +213,14 @@ where
 
     fn processing_time(&mut self, _turn: &mut Turn<'_, Self::Out>) -> Result<()> {
         Ok(())
+    }
+
+    fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {
+        self.table.snapshot(RESULTS, writer)
+    }
+
+    fn restore(&mut self, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
+        self.table.restore(RESULTS, reader, now)
     }
 }
 
@@ -228,7 +242,7 @@ impl<K: Key, T, F, R> Reducing<K, T, F, R> {
 impl<K, T, F, R> KeyedOperator<T> for Reducing<K, T, F, R>
 where
     K: Key,
-    T: Clone + Send + 'static,
+    T: Clone + Kept,
     F: FnMut(&T) -> K + Send + 'static,
     R: FnMut(&mut T, T) + Send + 'static,
 {
@@ -239,13 +253,13 @@ where
         for (item, meta) in batch.into_records() {
             turn.stage.current = meta;
             let key = key(&item);
-            let reduced = match table.get_mut(&key, turn.now) {
+            let reduced = match table.get_mut(&key, turn.now)? {
                 Some(known) => {
                     reduce(known, item);
                     known.clone()
                 }
                 None => {
-                    table.insert(&key, item.clone(), turn.now);
+                    table.insert(&key, item.clone(), turn.now)?;
                     item
                 }
             };
@@ -264,5 +278,13 @@ where
 
     fn processing_time(&mut self, _turn: &mut Turn<'_, T>) -> Result<()> {
         Ok(())
+    }
+
+    fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {
+        self.table.snapshot(RESULTS, writer)
+    }
+
+    fn restore(&mut self, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
+        self.table.restore(RESULTS, reader, now)
     }
 }

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 
 use crate::api::{Clock, Counter, DirtyStage, Downstream, HostLink, InputPort, StageContext, Subtask, until};
 use crate::error::Result;
-use crate::model::{Batch, Control, Message, Meta, Reject, Timestamp};
+use crate::model::{Barrier, Batch, Control, Message, Meta, Reject, Timestamp};
+use crate::operators::Keeping;
+use crate::state::{SnapshotReader, SnapshotWriter};
 
 /// Records in a batch that is sent on; firing windows may give many at once.
 const BATCH: usize = 1024;
@@ -85,6 +87,18 @@ pub trait KeyedOperator<T>: Send + 'static {
     /// # Errors
     /// What fails the job.
     fn processing_time(&mut self, turn: &mut Turn<'_, Self::Out>) -> Result<()>;
+
+    /// Writes what it remembers.
+    ///
+    /// # Errors
+    /// What fails the job.
+    fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()>;
+
+    /// Takes up, before the first record, what was remembered in an earlier run; `now` is processing time.
+    ///
+    /// # Errors
+    /// What fails the job.
+    fn restore(&mut self, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()>;
 }
 
 /// One subtask of a keyed stage.
@@ -93,10 +107,14 @@ pub struct KeyedSubtask<T, O: KeyedOperator<T>> {
     operator: O,
     downstream: Downstream<O::Out>,
     clock: Clock,
+    keeping: Keeping,
     watermark: Timestamp,
     out: Emitted<O::Out>,
     records_in: Counter,
 }
+
+/// The name under which the watermark is kept.
+const WATERMARK: &str = "flare.watermark";
 
 enum Event<T> {
     Message(Message<T>),
@@ -106,11 +124,39 @@ enum Event<T> {
 
 impl<T: Send + 'static, O: KeyedOperator<T>> KeyedSubtask<T, O> {
     /// A subtask of the operator between the two.
-    pub fn new(input: InputPort<T>, operator: O, downstream: Downstream<O::Out>, clock: Clock) -> Self {
+    pub fn new(
+        input: InputPort<T>,
+        operator: O,
+        downstream: Downstream<O::Out>,
+        clock: Clock,
+        keeping: Keeping,
+    ) -> Self {
         let cx = &downstream.cx;
         let records_in = cx.metrics().counter(&cx.subtask.operator.0, "records_in");
         let (watermark, out) = (Timestamp::MIN, Emitted::default());
-        Self { input, operator, downstream, clock, watermark, out, records_in }
+        Self { input, operator, downstream, clock, keeping, watermark, out, records_in }
+    }
+
+    /// Takes up what an earlier run remembered.
+    fn restore(&mut self) -> Result<()> {
+        let Self { operator, clock, keeping, watermark, .. } = self;
+        keeping.restore(|reader| {
+            // Where several earlier subtasks become one, the slowest leads.
+            *watermark = reader.own(WATERMARK)?.into_iter().min().unwrap_or(Timestamp::MIN);
+            operator.restore(reader, clock.now())
+        })
+    }
+
+    /// Tells the host of the state at a barrier.
+    async fn acknowledge(&mut self, link: &HostLink, barrier: Barrier) -> Result<()> {
+        let Self { operator, downstream, keeping, watermark, .. } = self;
+        let snapshot = keeping.snapshot(|writer| {
+            writer.own(WATERMARK, watermark)?;
+            operator.snapshot(writer)
+        });
+        let snapshot = snapshot.map_err(|error| error.with("operator", &downstream.cx.subtask))?;
+        link.acknowledge(barrier, snapshot).await;
+        Ok(())
     }
 
     /// Lets the operator work, and sends on what it has emitted.
@@ -141,19 +187,22 @@ impl<T: Send + 'static, O: KeyedOperator<T>> KeyedSubtask<T, O> {
                 self.records_in.add(batch.len() as u64);
                 self.turn(|operator, turn| operator.batch(batch, turn)).await?;
             }
+            // Behind what is restored, event time has come further than the first watermarks say.
+            Message::Control(Control::Watermark(watermark)) if watermark <= self.watermark => {}
             Message::Control(Control::Watermark(watermark)) => {
                 self.watermark = watermark;
                 self.turn(O::watermark).await?;
                 self.downstream.control(Control::Watermark(watermark)).await?;
             }
             Message::Control(Control::End) => {
-                self.downstream.end(link).await?;
+                self.downstream.control(Control::End).await?;
+                self.acknowledge(link, Barrier::END).await?;
                 return Ok(false);
             }
             Message::Control(control) => {
                 self.downstream.control(control).await?;
                 if let Control::Barrier(barrier) = control {
-                    link.acknowledge(barrier, Default::default()).await;
+                    self.acknowledge(link, barrier).await?;
                 }
             }
         }
@@ -175,6 +224,7 @@ impl<T: Send + 'static, O: KeyedOperator<T>> KeyedSubtask<T, O> {
 #[async_trait]
 impl<T: Send + 'static, O: KeyedOperator<T>> Subtask for KeyedSubtask<T, O> {
     async fn run(mut self: Box<Self>, link: HostLink) -> Result<()> {
+        self.restore().map_err(|error| error.with("operator", &self.downstream.cx.subtask))?;
         loop {
             match self.next().await? {
                 Event::Message(message) => {

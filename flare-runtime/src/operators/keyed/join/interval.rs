@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{event_time, joined_at};
+use serde::{Deserialize, Serialize};
+
+use super::{JOINED, event_time, joined_at};
 use crate::api::Counter;
 use crate::error::Result;
 use crate::model::{Batch, Either, Key, Timestamp};
 use crate::operators::keyed::{KeyedOperator, Turn};
-use crate::state::{Table, Timers};
+use crate::state::{Kept, SnapshotReader, SnapshotWriter, Table, Timers};
 
 /// A moment by its distance from another one, in whole milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,7 @@ impl RelativeTime {
 type Side<T> = BTreeMap<i64, Vec<T>>;
 
 /// The records of a key that may still find a partner.
+#[derive(Serialize, Deserialize)]
 struct Open<A, B> {
     left: Side<A>,
     right: Side<B>,
@@ -66,9 +69,9 @@ impl<K: Key, A, B, F, J> IntervalJoin<K, A, B, F, J> {
     }
 
     /// Forgets what can find no partner any more.
-    fn forget(&mut self, watermark: Timestamp, now: Timestamp) {
+    fn forget(&mut self, watermark: Timestamp, now: Timestamp) -> Result<()> {
         while let Some((_, key)) = self.ends.take_due(watermark) {
-            let Some(open) = self.open.get_mut(&key, now) else { continue };
+            let Some(open) = self.open.get_mut(&key, now)? else { continue };
             let left = forget(&mut open.left, *self.bounds.end(), watermark);
             let right = forget(&mut open.right, self.bounds.start().saturating_neg(), watermark);
             match left.into_iter().chain(right).min() {
@@ -76,9 +79,10 @@ impl<K: Key, A, B, F, J> IntervalJoin<K, A, B, F, J> {
                     open.next = next;
                     self.ends.set(next, &key);
                 }
-                None => drop(self.open.remove(&key, now)),
+                None => drop(self.open.remove(&key, now)?),
             }
         }
+        Ok(())
     }
 }
 
@@ -101,12 +105,18 @@ fn within<T>(side: &Side<T>, from: i64, to: i64) -> impl Iterator<Item = (i64, &
 
 impl<K: Key, A, B, F, J> IntervalJoin<K, A, B, F, J> {
     /// Joins a record with the partners that are there, and remembers it for those that come.
-    fn meet<U>(&mut self, key: &K, timestamp: Timestamp, item: Either<A, B>, turn: &mut Turn<'_, U>)
+    fn meet<U>(
+        &mut self,
+        key: &K,
+        timestamp: Timestamp,
+        item: Either<A, B>,
+        turn: &mut Turn<'_, U>,
+    ) -> Result<()>
     where
         J: FnMut(&A, &B) -> U,
     {
         let (lower, upper) = (*self.bounds.start(), *self.bounds.end());
-        let open = self.open.get_or_insert_with(key, turn.now, Open::default);
+        let open = self.open.get_or_insert_with(key, turn.now, Open::default)?;
         let (time, join, out) = (timestamp.as_millis(), &mut self.join, &mut *turn.out);
         let later = |other: i64| joined_at(timestamp.max(Timestamp::from_millis(other)));
         let last = match item {
@@ -132,14 +142,15 @@ impl<K: Key, A, B, F, J> IntervalJoin<K, A, B, F, J> {
             open.next = end;
             self.ends.set(end, key);
         }
+        Ok(())
     }
 }
 
 impl<K, A, B, U, F, J> KeyedOperator<Either<A, B>> for IntervalJoin<K, A, B, F, J>
 where
     K: Key,
-    A: Send + 'static,
-    B: Send + 'static,
+    A: Kept,
+    B: Kept,
     F: FnMut(&Either<A, B>) -> K + Send + 'static,
     J: FnMut(&A, &B) -> U + Send + 'static,
     U: Send + 'static,
@@ -155,16 +166,14 @@ where
                 continue;
             }
             let key = (self.key)(&item);
-            self.meet(&key, timestamp, item, turn);
+            self.meet(&key, timestamp, item, turn)?;
         }
         // Where all partners are earlier ones, a record that has met them may be over already.
-        self.forget(turn.watermark, turn.now);
-        Ok(())
+        self.forget(turn.watermark, turn.now)
     }
 
     fn watermark(&mut self, turn: &mut Turn<'_, U>) -> Result<()> {
-        self.forget(turn.watermark, turn.now);
-        Ok(())
+        self.forget(turn.watermark, turn.now)
     }
 
     fn next_timer(&self) -> Option<Timestamp> {
@@ -173,6 +182,18 @@ where
 
     fn processing_time(&mut self, _turn: &mut Turn<'_, U>) -> Result<()> {
         Ok(())
+    }
+
+    fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {
+        self.open.snapshot(JOINED, writer)
+    }
+
+    fn restore(&mut self, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
+        let Self { open, ends, .. } = self;
+        reader.table(JOINED, |key: K, _, own: Open<A, B>| {
+            ends.set(own.next, &key);
+            open.insert(&key, own, now)
+        })
     }
 }
 
@@ -214,7 +235,12 @@ mod tests {
         bench.record(Either::Left((1, 27)), 27);
         assert_eq!(bench.take(), [((27, 22), 27)], "the last moment of a partner");
         bench.watermark(27);
-        let open = bench.operator.open.get(&1, Timestamp::MIN).expect("the left ones wait until 30 and 37");
+        let open = bench
+            .operator
+            .open
+            .get(&1, Timestamp::MIN)
+            .expect("memory")
+            .expect("the left ones wait until 30 and 37");
         assert_eq!((open.left.len(), open.right.len()), (2, 0));
         bench.watermark(29);
         bench.record(Either::Right((1, 30)), 30);
@@ -231,7 +257,7 @@ mod tests {
         bench.record(Either::Left((1, 50)), 50);
         bench.record(Either::Left((1, 20)), 20);
         bench.watermark(30);
-        let open = bench.operator.open.get(&1, Timestamp::MIN).expect("one waits until 60");
+        let open = bench.operator.open.get(&1, Timestamp::MIN).expect("memory").expect("one waits until 60");
         assert_eq!(open.left.len(), 1);
         bench.watermark(60);
         assert!(bench.operator.open.is_empty() && bench.operator.ends.next().is_none());

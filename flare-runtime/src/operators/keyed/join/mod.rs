@@ -12,6 +12,9 @@ use super::Turn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Meta, Timestamp};
 
+/// The name under which records that wait for partners are kept.
+pub(crate) const JOINED: &str = "records";
+
 /// The record's event time, without which there is no join.
 fn event_time<U>(meta: Meta, turn: &Turn<'_, U>) -> Result<Timestamp> {
     if meta.timestamp == Timestamp::MIN {

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::{event_time, joined_at};
+use serde::{Deserialize, Serialize};
+
+use super::{JOINED, event_time, joined_at};
 use crate::api::Counter;
 use crate::error::Result;
 use crate::model::{Batch, Either, Key, Timestamp};
 use crate::operators::keyed::{KeyedOperator, Turn};
-use crate::state::{Table, Timers};
+use crate::state::{Kept, SnapshotReader, SnapshotWriter, Table, Timers};
 
 /// What is known of a key.
+#[derive(Serialize, Deserialize)]
 struct Known<A, V> {
     /// Records whose version may still come.
     waiting: BTreeMap<Timestamp, Vec<A>>,
@@ -40,12 +43,12 @@ impl<K: Key, A, V, F, J> TemporalJoin<K, A, V, F, J> {
     }
 
     /// Joins what waited until now, and forgets the versions that are valid no more.
-    fn fire<U>(&mut self, turn: &mut Turn<'_, U>)
+    fn fire<U>(&mut self, turn: &mut Turn<'_, U>) -> Result<()>
     where
         J: FnMut(A, Option<&V>) -> U,
     {
         while let Some((at, key)) = self.due.take_due(turn.watermark) {
-            let Some(known) = self.known.get_mut(&key, turn.now) else { continue };
+            let Some(known) = self.known.get_mut(&key, turn.now)? else { continue };
             let valid = known.versions.range(..=at).next_back();
             turn.stage.current = joined_at(at);
             for record in known.waiting.remove(&at).into_iter().flatten() {
@@ -55,17 +58,18 @@ impl<K: Key, A, V, F, J> TemporalJoin<K, A, V, F, J> {
                 known.versions = known.versions.split_off(&since);
             }
             if known.waiting.is_empty() && known.versions.is_empty() {
-                self.known.remove(&key, turn.now);
+                self.known.remove(&key, turn.now)?;
             }
         }
+        Ok(())
     }
 }
 
 impl<K, A, V, U, F, J> KeyedOperator<Either<A, V>> for TemporalJoin<K, A, V, F, J>
 where
     K: Key,
-    A: Send + 'static,
-    V: Send + 'static,
+    A: Kept,
+    V: Kept,
     F: FnMut(&Either<A, V>) -> K + Send + 'static,
     J: FnMut(A, Option<&V>) -> U + Send + 'static,
     U: Send + 'static,
@@ -81,7 +85,7 @@ where
                 continue;
             }
             let key = (self.key)(&item);
-            let known = self.known.get_or_insert_with(&key, turn.now, Known::default);
+            let known = self.known.get_or_insert_with(&key, turn.now, Known::default)?;
             match item {
                 Either::Left(record) => {
                     known.waiting.entry(time).or_default().push(record);
@@ -99,13 +103,11 @@ where
             }
         }
         // A version that came late may be replaced already.
-        self.fire(turn);
-        Ok(())
+        self.fire(turn)
     }
 
     fn watermark(&mut self, turn: &mut Turn<'_, U>) -> Result<()> {
-        self.fire(turn);
-        Ok(())
+        self.fire(turn)
     }
 
     fn next_timer(&self) -> Option<Timestamp> {
@@ -114,6 +116,21 @@ where
 
     fn processing_time(&mut self, _turn: &mut Turn<'_, U>) -> Result<()> {
         Ok(())
+    }
+
+    fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {
+        self.known.snapshot(JOINED, writer)
+    }
+
+    fn restore(&mut self, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
+        let Self { known, due, .. } = self;
+        reader.table(JOINED, |key: K, _, own: Known<A, V>| {
+            own.waiting.keys().for_each(|at| due.set(*at, &key));
+            if own.versions.len() > 1 {
+                own.versions.keys().for_each(|since| due.set(*since, &key));
+            }
+            known.insert(&key, own, now)
+        })
     }
 }
 
@@ -134,7 +151,7 @@ mod tests {
     }
 
     fn versions(bench: &mut Bench<Record, Join>, key: u8) -> Vec<char> {
-        let known = bench.operator.known.get(&key, Timestamp::MIN);
+        let known = bench.operator.known.get(&key, Timestamp::MIN).expect("memory");
         known.map(|known| known.versions.values().map(|version| version.1).collect()).unwrap_or_default()
     }
 

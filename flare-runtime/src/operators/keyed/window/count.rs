@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 use crate::error::Result;
 use crate::model::{Batch, Key, Timestamp};
 use crate::operators::keyed::{Aggregate, KeyedOperator, Turn};
-use crate::state::Table;
+use crate::state::{SnapshotReader, SnapshotWriter, Table};
+
+use super::WINDOWS;
 
 /// Gives a result for every `size` records of a key; what is left over at the end of the input gives none.
 pub struct CountWindows<K, T, F, A: Aggregate<T>, W> {
@@ -40,12 +42,13 @@ where
         for (item, meta) in batch.into_records() {
             turn.stage.current = meta;
             let key = key(&item);
-            let (count, accumulator) = table.get_or_insert_with(&key, turn.now, || (0, aggregate.create()));
+            let (count, accumulator) =
+                table.get_or_insert_with(&key, turn.now, || (0, aggregate.create()))?;
             aggregate.add(accumulator, &item);
             *count += 1;
             if *count >= *size {
                 let result = aggregate.result(accumulator);
-                table.remove(&key, turn.now);
+                table.remove(&key, turn.now)?;
                 turn.out.push(out(&key, result), meta);
             }
         }
@@ -62,5 +65,13 @@ where
 
     fn processing_time(&mut self, _turn: &mut Turn<'_, U>) -> Result<()> {
         Ok(())
+    }
+
+    fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {
+        self.table.snapshot(WINDOWS, writer)
+    }
+
+    fn restore(&mut self, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
+        self.table.restore(WINDOWS, reader, now)
     }
 }

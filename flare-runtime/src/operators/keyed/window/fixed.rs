@@ -9,11 +9,14 @@ use std::marker::PhantomData;
 use indexmap::IndexMap;
 
 use super::grid::Grid;
-use super::{Domain, Window, WindowOut, WindowParts};
+use super::{Domain, WINDOWS, Window, WindowOut, WindowParts};
 use crate::error::Result;
 use crate::model::{Batch, Key, Meta, Timestamp};
 use crate::operators::keyed::{Aggregate, KeyedOperator, Turn};
-use crate::state::Table;
+use crate::state::{SnapshotReader, SnapshotWriter, Table};
+
+/// The name under which is kept which windows have given their results.
+const FIRED: &str = "flare.fired";
 
 /// Windows on a grid.
 pub struct FixedWindows<K, T, F, A: Aggregate<T>, W> {
@@ -66,9 +69,9 @@ where
     }
 
     /// Gives the results of all windows that are over and have not given theirs, in their order.
-    fn fire(&mut self, time: Timestamp, turn: &mut Turn<'_, W::Out>) {
+    fn fire(&mut self, time: Timestamp, turn: &mut Turn<'_, W::Out>) -> Result<()> {
         while let Some(window) = self.next_window().filter(|window| window.is_over(time)) {
-            self.give(window, turn);
+            self.give(window, turn)?;
             self.fired = window.start.as_millis().saturating_add(1);
         }
         self.fired = self.fired.max(self.grid.first_open(time));
@@ -79,6 +82,7 @@ where
         while self.panes.first_key_value().is_some_and(|(pane, _)| closed(pane)) {
             self.panes.pop_first();
         }
+        Ok(())
     }
 
     /// The first window with records that has not given its result.
@@ -91,39 +95,42 @@ where
     }
 
     /// Gives the results of one window.
-    fn give(&mut self, window: Window, turn: &mut Turn<'_, W::Out>) {
+    fn give(&mut self, window: Window, turn: &mut Turn<'_, W::Out>) -> Result<()> {
         let Self { parts, panes, .. } = self;
-        let mut inside = panes.range(window.start.as_millis()..window.end.as_millis()).map(|(_, pane)| pane);
-        let (Some(first), second) = (inside.next(), inside.next()) else { return };
+        let inside = panes.range_mut(window.start.as_millis()..window.end.as_millis());
+        let mut inside = inside.map(|(_, pane)| pane);
+        let (Some(first), second) = (inside.next(), inside.next()) else { return Ok(()) };
         let Some(second) = second else {
-            for (key, accumulator) in first.iter() {
+            return first.for_each(|key, accumulator| {
                 parts.emit(key, window, accumulator, turn);
-            }
-            return;
+                Ok(())
+            });
         };
         // Nobody knows how many keys the panes have in common; most often it is most of them.
         let room = first.len().max(second.len());
-        let mut merged: IndexMap<&K, A::Accumulator, ahash::RandomState> =
+        let mut merged: IndexMap<K, A::Accumulator, ahash::RandomState> =
             IndexMap::with_capacity_and_hasher(room, ahash::RandomState::default());
         for pane in [first, second].into_iter().chain(inside) {
-            for (key, accumulator) in pane.iter() {
+            pane.for_each(|key, accumulator| {
                 match merged.get_mut(key) {
                     Some(known) => parts.aggregate.merge(known, accumulator),
-                    None => drop(merged.insert(key, accumulator.clone())),
+                    None => drop(merged.insert(key.clone(), accumulator.clone())),
                 }
-            }
+                Ok(())
+            })?;
         }
         for (key, accumulator) in merged {
-            parts.emit(key, window, &accumulator, turn);
+            parts.emit(&key, window, &accumulator, turn);
         }
+        Ok(())
     }
 
     /// Gives the result of one key in a window that has given its own before.
-    fn give_again(&mut self, key: &K, window: Window, turn: &mut Turn<'_, W::Out>) {
+    fn give_again(&mut self, key: &K, window: Window, turn: &mut Turn<'_, W::Out>) -> Result<()> {
         let Self { parts, panes, .. } = self;
         let mut merged: Option<A::Accumulator> = None;
         for (_, pane) in panes.range_mut(window.start.as_millis()..window.end.as_millis()) {
-            let Some(accumulator) = pane.get(key, turn.now) else { continue };
+            let Some(accumulator) = pane.get(key, turn.now)? else { continue };
             match &mut merged {
                 Some(known) => parts.aggregate.merge(known, accumulator),
                 None => merged = Some(accumulator.clone()),
@@ -132,6 +139,7 @@ where
         if let Some(accumulator) = merged {
             parts.emit(key, window, &accumulator, turn);
         }
+        Ok(())
     }
 
     /// Goes to the pane of a moment, whose table is out of the others until [`FixedWindows::leave`].
@@ -163,23 +171,27 @@ where
         item: T,
         meta: Meta,
         turn: &mut Turn<'_, W::Out>,
-    ) {
+    ) -> Result<()> {
         let (table, again) = match &mut spot.fate {
-            Fate::Nowhere => return,
-            Fate::Late => return self.parts.too_late(item, meta, turn),
+            Fate::Nowhere => return Ok(()),
+            Fate::Late => {
+                self.parts.too_late(item, meta, turn);
+                return Ok(());
+            }
             Fate::Open { table, again } => (table, again),
         };
         let key = (self.parts.key)(&item);
         let aggregate = &self.parts.aggregate;
-        aggregate.add(table.get_or_insert_with(&key, turn.now, || aggregate.create()), &item);
+        aggregate.add(table.get_or_insert_with(&key, turn.now, || aggregate.create())?, &item);
         if !again.is_empty() {
             let (start, windows) = (spot.pane.start.as_millis(), again.clone());
             self.panes.insert(start, std::mem::replace(table, Table::new(None)));
             for window in windows {
-                self.give_again(&key, window, turn);
+                self.give_again(&key, window, turn)?;
             }
             *table = self.panes.remove(&start).expect("just put there");
         }
+        Ok(())
     }
 
     /// Sets the next moment of early results, if there is something to give.
@@ -210,7 +222,7 @@ where
             }
             // Moved only when the pane changes: it holds a whole table.
             let here = spot.get_or_insert_with(|| self.enter(moment, time));
-            self.record(here, item, meta, turn);
+            self.record(here, item, meta, turn)?;
         }
         spot.into_iter().for_each(|spot| self.leave(spot));
         if self.early_at.is_none() {
@@ -221,10 +233,10 @@ where
 
     fn watermark(&mut self, turn: &mut Turn<'_, W::Out>) -> Result<()> {
         if self.parts.firing.domain == Domain::Event {
-            self.fire(turn.watermark, turn);
+            self.fire(turn.watermark, turn)?;
         } else if turn.watermark == Timestamp::MAX {
             // The input has ended, and nobody waits for the clock.
-            self.fire(Timestamp::MAX, turn);
+            self.fire(Timestamp::MAX, turn)?;
         }
         Ok(())
     }
@@ -239,17 +251,35 @@ where
 
     fn processing_time(&mut self, turn: &mut Turn<'_, W::Out>) -> Result<()> {
         if self.parts.firing.domain == Domain::Processing {
-            self.fire(turn.now, turn);
+            self.fire(turn.now, turn)?;
         }
         if self.early_at.is_some_and(|at| at <= turn.now) {
             let time = self.parts.time(turn);
             let starts = self.panes.keys().flat_map(|pane| self.grid.windows_of(*pane));
             let open: std::collections::BTreeSet<_> = starts.filter(|window| !window.is_over(time)).collect();
             for window in open {
-                self.give(window, turn);
+                self.give(window, turn)?;
             }
             self.plan_early(turn.now);
         }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {
+        writer.own(FIRED, &self.fired)?;
+        let mut table = writer.table::<K, (i64, A::Accumulator)>(WINDOWS, false)?;
+        self.panes.iter_mut().try_for_each(|(start, pane)| {
+            pane.for_each(|key, accumulator| table.put(key, Timestamp::MIN, &(start, accumulator)))
+        })
+    }
+
+    fn restore(&mut self, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
+        self.fired = reader.own(FIRED)?.into_iter().min().unwrap_or(i64::MIN);
+        let panes = &mut self.panes;
+        reader.table(WINDOWS, |key: K, _, (start, accumulator): (i64, A::Accumulator)| {
+            panes.entry(start).or_insert_with(|| Table::new(None)).insert(&key, accumulator, now)
+        })?;
+        self.plan_early(now);
         Ok(())
     }
 }

@@ -21,6 +21,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Meta, SplitId, Timestamp};
 use crate::operators::Routed;
 
+/// The name under which open windows are kept.
+pub(crate) const WINDOWS: &str = "windows";
+
 /// A stretch of time, `start` included and `end` not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Window {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{Domain, Window, WindowOut, WindowParts};
+use super::{Domain, WINDOWS, Window, WindowOut, WindowParts};
 use crate::error::Result;
 use crate::model::{Batch, Key, Timestamp};
 use crate::operators::keyed::{Aggregate, KeyedOperator, Turn};
-use crate::state::Table;
+use crate::state::{SnapshotReader, SnapshotWriter, Table};
 
 /// Session windows.
 pub struct SessionWindows<K, T, F, A: Aggregate<T>, W> {
@@ -23,7 +24,7 @@ pub struct SessionWindows<K, T, F, A: Aggregate<T>, W> {
     types: PhantomData<fn(T)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Session<A> {
     window: Window,
     accumulator: A,
@@ -47,17 +48,17 @@ where
     }
 
     /// Adds a record to the session that it belongs to, which it may make of several; `false` when that is closed.
-    fn add(&mut self, key: &K, moment: Timestamp, item: &T, time: Timestamp, now: Timestamp) -> bool {
+    fn add(&mut self, key: &K, moment: Timestamp, item: &T, time: Timestamp, now: Timestamp) -> Result<bool> {
         let Self { parts, gap, sessions, ends, .. } = self;
         let own = Window { start: moment, end: moment.saturating_add(*gap) };
-        let sessions = sessions.get_or_insert_with(key, now, SmallVec::new);
+        let sessions = sessions.get_or_insert_with(key, now, SmallVec::new)?;
         let touched = sessions.iter().filter(|session| session.window.touches(own));
         let window = touched.fold(own, |all, session| all.cover(session.window));
         if window.last().saturating_add(parts.firing.lateness) <= time {
             if sessions.is_empty() {
-                self.sessions.remove(key, now);
+                self.sessions.remove(key, now)?;
             }
-            return false;
+            return Ok(false);
         }
         let mut joined: Option<Session<A::Accumulator>> = None;
         let mut index = 0;
@@ -88,24 +89,25 @@ where
         }
         let at = sessions.partition_point(|session| session.window < window);
         sessions.insert(at, session);
-        true
+        Ok(true)
     }
 
     /// Gives what is over and forgets what is closed, of the keys that have an end by `time`.
-    fn fire(&mut self, time: Timestamp, turn: &mut Turn<'_, W::Out>) {
+    fn fire(&mut self, time: Timestamp, turn: &mut Turn<'_, W::Out>) -> Result<()> {
         while let Some(due) = self.ends.first_entry().filter(|first| *first.key() <= time) {
             let (at, keys) = due.remove_entry();
             for key in keys {
-                self.end(&key, at, time, turn);
+                self.end(&key, at, time, turn)?;
             }
         }
+        Ok(())
     }
 
     /// Gives what is over of one key, forgets what is closed, and sets the next look at what was to be looked at now.
-    fn end(&mut self, key: &K, at: Timestamp, time: Timestamp, turn: &mut Turn<'_, W::Out>) {
+    fn end(&mut self, key: &K, at: Timestamp, time: Timestamp, turn: &mut Turn<'_, W::Out>) -> Result<()> {
         let Self { parts, sessions, ends, .. } = self;
         let lateness = parts.firing.lateness;
-        let Some(own) = sessions.get_mut(key, turn.now) else { return };
+        let Some(own) = sessions.get_mut(key, turn.now)? else { return Ok(()) };
         // In the order of their ends: what ends later has its own turn, though the time may have passed it already.
         for session in own.iter_mut().filter(|session| !session.given && session.window.is_over(at)) {
             session.given = true;
@@ -121,8 +123,9 @@ where
             }
         }
         if own.is_empty() {
-            sessions.remove(key, turn.now);
+            sessions.remove(key, turn.now)?;
         }
+        Ok(())
     }
 }
 
@@ -142,10 +145,10 @@ where
             turn.stage.current = meta;
             let moment = self.parts.moment(meta, turn)?;
             let key = (self.parts.key)(&item);
-            if !self.add(&key, moment, &item, time, turn.now) {
+            if !self.add(&key, moment, &item, time, turn.now)? {
                 self.parts.too_late(item, meta, turn);
             } else if self.ends.first_key_value().is_some_and(|(at, _)| *at <= time) {
-                self.fire(time, turn);
+                self.fire(time, turn)?;
             }
         }
         Ok(())
@@ -153,7 +156,7 @@ where
 
     fn watermark(&mut self, turn: &mut Turn<'_, W::Out>) -> Result<()> {
         if self.parts.firing.domain == Domain::Event || turn.watermark == Timestamp::MAX {
-            self.fire(turn.watermark, turn);
+            self.fire(turn.watermark, turn)?;
         }
         Ok(())
     }
@@ -166,7 +169,21 @@ where
     }
 
     fn processing_time(&mut self, turn: &mut Turn<'_, W::Out>) -> Result<()> {
-        self.fire(turn.now, turn);
-        Ok(())
+        self.fire(turn.now, turn)
+    }
+
+    fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {
+        let mut table = writer.table::<K, Vec<Session<A::Accumulator>>>(WINDOWS, false)?;
+        self.sessions.for_each(|key, sessions| table.put(key, Timestamp::MIN, &sessions.as_slice()))
+    }
+
+    fn restore(&mut self, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
+        let Self { sessions, ends, .. } = self;
+        reader.table(WINDOWS, |key: K, _, own: Vec<Session<A::Accumulator>>| {
+            for session in &own {
+                ends.entry(session.armed).or_default().push(key.clone());
+            }
+            sessions.insert(&key, own.into(), now)
+        })
     }
 }
