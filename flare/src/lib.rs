@@ -112,8 +112,10 @@ pub mod source {
 #[doc = include_str!("docs/test.md")]
 #[cfg(feature = "test")]
 pub mod test {
+    pub use flare_runtime::checkpoint::Savepoint;
     pub use flare_runtime::testing::{
-        FlareTest, LiveTest, ManualSource, MockLookup, MockSource, TestRun, TestSink,
+        Case, Crash, Exploration, FlareTest, LiveTest, ManualSource, MockLookup, MockSource, TestRun,
+        TestSink,
     };
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Counter, DirtyBudget, HostLink, Metrics, Output};
+use super::{Counter, DirtyBudget, Gauge, HostLink, Metrics, Output};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     Barrier, Batch, Control, DirtyRecord, Meta, OperatorId, Reject, Splits, SubtaskId, Timestamp, panic_error,
@@ -110,6 +110,8 @@ pub struct StageContext {
     panicked: Option<usize>,
     dirty: DirtyOutlet,
     records_out: Counter,
+    /// How far event time has come behind this stage, in milliseconds; `None` before the first watermark.
+    watermark: Option<Gauge>,
 }
 
 impl StageContext {
@@ -117,7 +119,7 @@ impl StageContext {
     pub fn new(subtask: SubtaskId, fused: Arc<[OperatorId]>, dirty: DirtyOutlet) -> Self {
         let records_out = dirty.metrics.counter(&subtask.operator.0, "records_out");
         let (current, rejects) = (Meta::NONE, Vec::new());
-        Self { subtask, current, fused, rejects, panicked: None, dirty, records_out }
+        Self { subtask, current, fused, rejects, panicked: None, dirty, records_out, watermark: None }
     }
 
     /// Turns the current record aside in the fused operator at `place`, counted from 0.
@@ -169,6 +171,13 @@ impl StageContext {
     /// Counts records that leave the stage's head.
     pub fn count_out(&self, records: usize) {
         self.records_out.add(records as u64);
+    }
+
+    fn note_watermark(&mut self, watermark: Timestamp) {
+        let Self { watermark: gauge, subtask, dirty, .. } = self;
+        let name = || format!("watermark.{}", subtask.index);
+        let gauge = gauge.get_or_insert_with(|| dirty.metrics.gauge(&subtask.operator.0, &name()));
+        gauge.set(watermark.as_millis());
     }
 
     /// Where a record was read, in words.
@@ -334,6 +343,9 @@ impl<T: Send + 'static> Downstream<T> {
     /// What fails the job.
     pub async fn control(&mut self, control: Control) -> Result<()> {
         self.consumer.control(control, &mut self.cx)?;
+        if let Control::Watermark(watermark) = control {
+            self.cx.note_watermark(watermark);
+        }
         // Only barriers and the end concern the dirty-data output.
         if matches!(control, Control::Barrier(_) | Control::End)
             && let Some(mut output) = self.cx.dirty.output.take()

@@ -102,6 +102,9 @@ impl Coordinator {
     async fn hear(&mut self, report: Report, pending: &mut Pending) -> Result<u64> {
         let Report::Acknowledged { subtask, barrier, snapshot } = report;
         let mut completed = 0;
+        if let Some(observe) = self.run.observe.as_ref().filter(|_| barrier != Barrier::END) {
+            observe(barrier.id)?;
+        }
         pending.answered(subtask, barrier, snapshot);
         while let Some(complete) = pending.take_complete() {
             completed += u64::from(self.complete(complete).await);

@@ -42,7 +42,7 @@ pub struct RunSettings {
 }
 
 /// What a run shares with the outside: figures, split names, the dirty budget.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct JobRun {
     /// The job's figures.
     pub metrics: Metrics,
@@ -58,6 +58,8 @@ pub struct JobRun {
     pub replay: Option<Replays>,
     /// What the job begins with.
     pub restore: Option<Restore>,
+    /// Sees each answer to a barrier before it counts; an error ends the run there.
+    pub observe: Option<Observe>,
     /// Where completed checkpoints go; without it, nobody keeps them.
     pub checkpoints: Option<Checkpoints>,
 }
@@ -69,11 +71,13 @@ impl JobRun {
     }
 }
 
+/// Sees the number of a barrier that a subtask has answered.
+pub type Observe = Arc<dyn Fn(u64) -> Result<()> + Send + Sync>;
+
 /// What is read again of each source.
 pub type Replays = BTreeMap<OperatorId, Arc<Replay>>;
 
 /// Runs graphs in this process.
-#[derive(Debug)]
 pub struct Host {
     settings: RunSettings,
     run: JobRun,

@@ -7,4 +7,4 @@ mod pending;
 
 pub use checkpoints::{Checkpoints, Purpose};
 pub use coordinator::{Ending, Outcome};
-pub use embedded::{Host, JobRun, Replays, RunSettings};
+pub use embedded::{Host, JobRun, Observe, Replays, RunSettings};

@@ -26,7 +26,7 @@ pub(crate) struct Builder {
     pub(crate) splits: Splits,
     pub(crate) checks: Vec<Check>,
     /// What a test puts in the place of sources, sinks and lookups.
-    pub(crate) stand_ins: Option<StandIns>,
+    pub(crate) stand_ins: Option<Arc<StandIns>>,
     /// Whether the job routes its dirty records itself.
     pub(crate) dirty_taken: bool,
     /// Whether a sink writes to standard output.
@@ -88,7 +88,7 @@ pub(crate) struct Start {
     pub(crate) declared: Arc<Declared>,
     pub(crate) settings: JobSettings,
     pub(crate) dirty: DirtySettings,
-    pub(crate) stand_ins: Option<StandIns>,
+    pub(crate) stand_ins: Option<Arc<StandIns>>,
 }
 
 impl Builder {

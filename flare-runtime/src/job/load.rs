@@ -40,7 +40,7 @@ pub(crate) struct Subject {
     pub(crate) arguments: &'static [(&'static str, Literal)],
     pub(crate) describe: Box<dyn FnOnce(&mut Job) -> Result<()>>,
     /// What a test puts in the place of sources, sinks and lookups.
-    pub(crate) stand_ins: Option<StandIns>,
+    pub(crate) stand_ins: Option<Arc<StandIns>>,
 }
 
 impl Subject {

@@ -12,7 +12,7 @@ use super::report::{Shape, Summary};
 use crate::api::{Clock, DirtyBudget, Figure};
 use crate::checkpoint::Restore;
 use crate::config::Problems;
-use crate::engine::{Checkpoints, Host, JobRun, Replays, RunSettings};
+use crate::engine::{Checkpoints, Host, JobRun, Observe, Replays, RunSettings};
 use crate::error::Result;
 use crate::model::KeyGroups;
 use crate::monitor::Totals;
@@ -89,13 +89,14 @@ pub(crate) struct Running {
     shake: Option<u64>,
     restore: Option<Restore>,
     checkpoints: Option<Checkpoints>,
+    observe: Option<Observe>,
 }
 
 impl Running {
     pub(crate) fn new(builder: Builder) -> Self {
         let shape = Shape::of(&builder.graph);
-        let (replay, shake, restore, checkpoints) = (None, None, None, None);
-        Self { builder, shape, replay, clock: Clock::wall(), shake, restore, checkpoints }
+        let (replay, shake, restore, checkpoints, observe) = (None, None, None, None, None);
+        Self { builder, shape, replay, clock: Clock::wall(), shake, restore, checkpoints, observe }
     }
 
     /// A run in a test: by another clock, with subtasks interleaved by a seed.
@@ -104,10 +105,16 @@ impl Running {
         Self { clock, shake: seed, ..self }
     }
 
-    /// A run that begins with `restore` and gives its checkpoints to `checkpoints`.
+    /// A run that begins with `restore` and gives its checkpoints to `checkpoints`; `observe` sees each answer to a
+    /// barrier.
     #[cfg(feature = "test")]
-    pub(crate) fn keeping(self, checkpoints: Checkpoints, restore: Option<Restore>) -> Self {
-        Self { checkpoints: Some(checkpoints), restore, ..self }
+    pub(crate) fn keeping(
+        self,
+        checkpoints: Checkpoints,
+        restore: Option<Restore>,
+        observe: Observe,
+    ) -> Self {
+        Self { checkpoints: Some(checkpoints), restore, observe: Some(observe), ..self }
     }
 
     /// A run that reads `replays` and nothing else.
@@ -126,7 +133,7 @@ impl Running {
     /// # Errors
     /// What made it fail.
     pub(crate) async fn run(self, stop: watch::Receiver<bool>) -> Result<Summary> {
-        let Self { builder, shape, replay, clock, shake, restore, checkpoints } = self;
+        let Self { builder, shape, replay, clock, shake, restore, checkpoints, observe } = self;
         let Builder { name, graph, settings, dirty, metrics, splits, resources, .. } = builder;
         let budget = match replay {
             None => DirtyBudget::new(dirty.budget_count, dirty.budget_ratio, dirty.budget_window),
@@ -134,8 +141,17 @@ impl Running {
             Some(_) => DirtyBudget::new(None, None, dirty.budget_window),
         };
         let budget = Arc::new(budget);
-        let run =
-            JobRun { metrics: metrics.clone(), splits, budget, clock, shake, replay, restore, checkpoints };
+        let run = JobRun {
+            metrics: metrics.clone(),
+            splits,
+            budget,
+            clock,
+            shake,
+            replay,
+            restore,
+            observe,
+            checkpoints,
+        };
         let settings = RunSettings {
             job: name.as_str().into(),
             parallelism: settings.parallelism,

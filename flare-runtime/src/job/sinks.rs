@@ -121,7 +121,7 @@ impl<S: Step> Stream<S> {
             if let Some(take) = builder.mocked_sink::<T>(declaration.name) {
                 info.detail = "test".to_owned();
                 let raw = |record: &T| serde_json::to_vec(record).unwrap_or_default();
-                let build = stand_ins::sink_stage(take, builder.metrics.clone(), raw);
+                let build = stand_ins::sink_stage(take, raw);
                 builder.graph.add_stage::<T>(StageNode { info, build }, &ports);
             }
             return;

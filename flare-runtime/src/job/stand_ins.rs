@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::builder::Builder;
 use super::declare::LookupRow;
-use crate::api::{Decode, Downstream, Lookup, Metrics, Source, SourceContext, Subtask};
+use crate::api::{Decode, Downstream, Lookup, Source, SourceContext, Subtask};
 use crate::model::DirtyRecord;
-use crate::operators::{Take, Taking};
+use crate::operators::{Take, Taking, TakingParts};
 use crate::plan::{Build, Wiring};
 
 /// Makes a source's subtask; what it gives as bytes is parsed as the struct's own connector would.
@@ -112,7 +112,7 @@ impl Builder {
 
     /// Notes stand-ins of which the job has nothing, once it is described.
     pub(crate) fn check_stand_ins(&mut self) {
-        let unused = self.stand_ins.as_ref().map(StandIns::unused).unwrap_or_default();
+        let unused = self.stand_ins.as_ref().map(|stand_ins| stand_ins.unused()).unwrap_or_default();
         for what in unused {
             let message = format!("the test replaces {what}, which the job does not have");
             self.problems.add("unused-stand-in", "test", message, "remove it, or correct the type or name");
@@ -126,14 +126,10 @@ fn short_name<T>() -> &'static str {
 }
 
 /// The stage of a sink that `take` stands in for.
-pub(crate) fn sink_stage<T: Send + 'static>(
-    take: Take<T>,
-    metrics: Metrics,
-    raw: fn(&T) -> Vec<u8>,
-) -> Build {
+pub(crate) fn sink_stage<T: Send + 'static>(take: Take<T>, raw: fn(&T) -> Vec<u8>) -> Build {
     Box::new(move |wiring: &mut Wiring| -> Box<dyn Subtask> {
-        let records_out = metrics.counter(&wiring.subtask.operator.0, "records_out");
         let downstream = Downstream::nowhere(wiring.context([].into()));
-        Box::new(Taking::new(wiring.input::<T>(), downstream, Arc::clone(&take), raw, records_out))
+        let (input, take, last_barrier) = (wiring.input::<T>(), Arc::clone(&take), wiring.last_barrier);
+        Box::new(Taking::new(TakingParts { input, downstream, take, raw, last_barrier }))
     })
 }

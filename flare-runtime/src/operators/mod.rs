@@ -20,5 +20,5 @@ pub use replay::Replaying;
 pub use sink::{SinkSettings, SinkSubtask};
 pub use source::{Decoding, MakeTyped, OnError, SourceSettings, SourceSubtask, TypedParts};
 pub use step::{Filter, FlatMap, Identity, Inspect, Map, Step, TryMap};
-pub use taking::{Take, Taking};
+pub use taking::{Take, Taking, TakingParts};
 pub use watermarks::{OwnWatermark, ReadTime, Stamping, WatermarkStrategy};

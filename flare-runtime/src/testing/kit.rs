@@ -3,19 +3,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::runtime::Runtime;
-use tokio::sync::watch;
-
-use super::live::LiveTest;
+use super::faults::{Crash, Faults};
+use super::live::{Idle, LiveTest};
 use super::mock_lookup::MockLookup;
 use super::mock_source::MockSource;
+use super::rig::{Rig, Subjects};
 use super::test_sink::TestSink;
 use crate::api::{Clock, Figure, Lookup};
+use crate::checkpoint::Savepoint;
 use crate::config::Place;
 use crate::error::Result;
 use crate::job::declare::{Connected, LookupRow};
 use crate::job::stand_ins::StandIns;
-use crate::job::{Job, Running, Selection, Subject, Summary, check_all, describe_subject};
+use crate::job::{Job, Selection, Summary};
 use crate::model::{DirtyRecord, Timestamp};
 
 /// Runs a job in a test: its own function unchanged, with stand-ins for its sources, sinks and lookups.
@@ -27,61 +27,92 @@ use crate::model::{DirtyRecord, Timestamp};
 /// moment that somebody waits for. So a timeout of ten minutes takes no time, and what happens follows from the test
 /// alone.
 pub struct FlareTest {
-    subject: Result<Subject>,
+    subject: Result<Subjects>,
     selection: Selection,
     stand_ins: StandIns,
     dirty: TestSink<DirtyRecord>,
+    faults: Faults,
     start: Timestamp,
     seed: Option<u64>,
+    savepoint: Option<Savepoint>,
+    drops_state: bool,
     /// End the sources by hand.
     enders: Vec<Box<dyn FnOnce() + Send>>,
+    /// Have the sinks forget what came behind a barrier.
+    roll_backs: Vec<Box<dyn Fn(u64) + Send>>,
 }
 
 impl FlareTest {
     /// A test of the job that `#[flare_job]` declares under this name.
     pub fn job(name: &str) -> Self {
-        Self::new(Subject::declared(Some(name)))
+        Self::new(Subjects::declared(name))
     }
 
     /// A test of a job that `describe` describes.
     #[track_caller]
-    pub fn described(name: &str, describe: impl FnOnce(&mut Job) -> Result<()> + 'static) -> Self {
-        Self::new(Ok(Subject::described(name, Place::here(), describe)))
+    pub fn described(name: &str, describe: impl Fn(&mut Job) -> Result<()> + 'static) -> Self {
+        Self::new(Ok(Subjects::described(name, Place::here(), describe)))
     }
 
-    fn new(subject: Result<Subject>) -> Self {
+    fn new(subject: Result<Subjects>) -> Self {
         let dirty = TestSink::default();
-        let stand_ins = StandIns::new(dirty.taker());
+        // What is turned aside is no record of a sink, by which a test counts.
+        let stand_ins = StandIns::new(dirty.taker(Faults::default()));
         // 2026-01-01T00:00:00Z
         let start = Timestamp::from_millis(1_767_225_600_000);
         // Nobody waits for a fuller batch while time stands still.
         let selection = Selection { settings: vec!["job.flush=0s".to_owned()], ..Selection::default() };
-        Self { subject, selection, stand_ins, dirty, start, seed: None, enders: Vec::new() }
+        let mut test = Self {
+            subject,
+            selection,
+            stand_ins,
+            dirty: dirty.clone(),
+            faults: Faults::default(),
+            start,
+            seed: None,
+            savepoint: None,
+            drops_state: false,
+            enders: Vec::new(),
+            roll_backs: Vec::new(),
+        };
+        test.rolls_back(&dirty);
+        test
+    }
+
+    fn rolls_back<T: Send + 'static>(&mut self, sink: &TestSink<T>) {
+        let sink = sink.clone();
+        self.roll_backs.push(Box::new(move |barrier| sink.roll_back(barrier)));
     }
 
     /// Puts `mock` in the place of the source of the struct `T`.
-    pub fn source<T: Connected + Send + 'static>(&mut self, mock: MockSource<T>) {
-        self.enders.extend(mock.ender());
-        self.stand_ins.add::<T>("source", None, mock.stand_in());
+    pub fn source<T: Connected + Clone + Send + 'static>(&mut self, mock: MockSource<T>) {
+        self.add_source(None, mock);
     }
 
     /// As [`FlareTest::source`], for the connector of that name of a struct with several.
-    pub fn source_named<T: Connected + Send + 'static>(&mut self, name: &str, mock: MockSource<T>) {
+    pub fn source_named<T: Connected + Clone + Send + 'static>(&mut self, name: &str, mock: MockSource<T>) {
+        self.add_source(Some(name), mock);
+    }
+
+    fn add_source<T: Clone + Send + 'static>(&mut self, name: Option<&str>, mock: MockSource<T>) {
         self.enders.extend(mock.ender());
-        self.stand_ins.add::<T>("source", Some(name), mock.stand_in());
+        self.stand_ins.add::<T>("source", name, mock.stand_in(self.faults.clone()));
     }
 
     /// Puts a collector in the place of the sink of the struct `T`, and returns it.
     pub fn sink<T: Connected + Send + 'static>(&mut self) -> TestSink<T> {
-        let sink = TestSink::default();
-        self.stand_ins.add::<T>("sink", None, sink.taker());
-        sink
+        self.add_sink(None)
     }
 
     /// As [`FlareTest::sink`], for the connector of that name of a struct with several.
     pub fn sink_named<T: Connected + Send + 'static>(&mut self, name: &str) -> TestSink<T> {
+        self.add_sink(Some(name))
+    }
+
+    fn add_sink<T: Send + 'static>(&mut self, name: Option<&str>) -> TestSink<T> {
         let sink = TestSink::default();
-        self.stand_ins.add::<T>("sink", Some(name), sink.taker());
+        self.stand_ins.add::<T>("sink", name, sink.taker(self.faults.clone()));
+        self.rolls_back(&sink);
         sink
     }
 
@@ -111,6 +142,33 @@ impl FlareTest {
         self.seed = Some(seed);
     }
 
+    /// Has the job crash at a moment, and begin again from its last completed checkpoint; without one, from the
+    /// beginning. May be called for several moments.
+    pub fn crash(&mut self, crash: Crash) {
+        self.faults.add(crash);
+    }
+
+    /// Takes a checkpoint whenever the mock sources have given `records` more: the barrier follows the last of them.
+    /// Without it, checkpoints are taken as `job.checkpoint` says, in the test's time.
+    pub fn checkpoint_every(&mut self, records: u64) {
+        self.faults.checkpoint_every(records);
+    }
+
+    /// Has the job begin with a savepoint, which may be one of an earlier version of the job:
+    /// `test.restore(Savepoint::load("tests/savepoints/orders-v1.savepoint")?)`.
+    pub fn restore(&mut self, savepoint: Savepoint) {
+        self.savepoint = Some(savepoint);
+    }
+
+    /// Allows that state of the savepoint is dropped for which the job has no place.
+    pub fn drops_state(&mut self) {
+        self.drops_state = true;
+    }
+
+    pub(super) fn faults(&self) -> Faults {
+        self.faults.clone()
+    }
+
     /// Runs the job to the end of its input.
     ///
     /// # Errors
@@ -124,21 +182,20 @@ impl FlareTest {
     /// # Errors
     /// What is wrong with the job or the test.
     pub fn start(self) -> Result<LiveTest> {
-        let Self { subject, selection, stand_ins, dirty, start, seed, enders } = self;
-        let subject = Subject { stand_ins: Some(stand_ins), ..subject? };
-        let mut described = describe_subject(subject, &selection)?;
-        let idle = super::live::Idle::default();
-        let runtime: Runtime = idle.runtime()?;
-        let (stop, stopped) = watch::channel(false);
-        let job = runtime.block_on(async {
-            check_all(&mut described.builder).await?;
-            let clock = Clock::starting_at(start);
-            let running = Running::new(described.builder).testing(clock.clone(), seed);
-            Ok::<_, crate::error::Error>((tokio::spawn(running.run(stopped)), clock))
-        });
-        let (job, clock) = job?;
-        let mut live = LiveTest { runtime, idle, job, clock, stop, dirty, seed, enders };
-        live.run_until_idle();
+        let Self { subject, selection, stand_ins, dirty, faults, start, seed, .. } = self;
+        let Self { savepoint, drops_state, enders, roll_backs, .. } = self;
+        let subject = subject?;
+        let idle = Idle::default();
+        let runtime = idle.runtime()?;
+        let clock = {
+            let _inside = runtime.enter();
+            Clock::starting_at(start)
+        };
+        let stand_ins = Arc::new(stand_ins);
+        let rig = Rig { subject, selection, stand_ins, faults, seed, drops_state, clock, roll_backs };
+        let run = rig.begin(&runtime, savepoint.map(Arc::new))?;
+        let mut live = LiveTest { runtime, idle, rig, run, dirty, enders };
+        live.run_until_idle()?;
         Ok(live)
     }
 }

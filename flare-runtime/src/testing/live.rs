@@ -1,19 +1,23 @@
 //! A test's job while it runs: its time moves when the test says so.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::kit::TestRun;
+use super::rig::{Rig, Run};
 use super::test_sink::TestSink;
-use crate::api::Clock;
+use crate::api::Figure;
+use crate::checkpoint::Savepoint;
+use crate::engine::Purpose;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Summary;
-use crate::model::{DirtyRecord, Timestamp};
+use crate::model::{DirtyRecord, Key, Timestamp};
+use crate::state::Kept;
 
 /// Knows when the runtime has nothing left to do but wait.
 #[derive(Clone, Default)]
@@ -43,7 +47,7 @@ impl Idle {
     /// Until everybody waits.
     async fn reached(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).reached = false;
-        std::future::poll_fn(|cx| {
+        poll_fn(|cx| {
             let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if waiting.reached {
                 return Poll::Ready(());
@@ -62,11 +66,9 @@ impl Idle {
 pub struct LiveTest {
     pub(super) runtime: Runtime,
     pub(super) idle: Idle,
-    pub(super) job: JoinHandle<Result<Summary>>,
-    pub(super) clock: Clock,
-    pub(super) stop: watch::Sender<bool>,
+    pub(super) rig: Rig,
+    pub(super) run: Run,
     pub(super) dirty: TestSink<DirtyRecord>,
-    pub(super) seed: Option<u64>,
     /// End the sources by hand.
     pub(super) enders: Vec<Box<dyn FnOnce() + Send>>,
 }
@@ -79,33 +81,54 @@ impl LiveTest {
     /// When the job has failed.
     #[track_caller]
     pub fn settle(&mut self) {
-        self.run_until_idle();
-        if !self.job.is_finished() {
-            return;
+        let settled = self.run_until_idle();
+        let settled = settled.and_then(|()| self.look_at_end());
+        self.expect(settled);
+    }
+
+    /// Lets the job run until it waits; after a crash that the test has set, the next run.
+    pub(super) fn run_until_idle(&mut self) -> Result<()> {
+        loop {
+            self.runtime.block_on(self.idle.reached());
+            if !self.begin_after_crash()? {
+                return Ok(());
+            }
         }
-        let ended = self.runtime.block_on(&mut self.job);
+    }
+
+    /// Whether the job has crashed as the test has set, and has begun again.
+    fn begin_after_crash(&mut self) -> Result<bool> {
+        if !self.run.job.is_finished() {
+            return Ok(false);
+        }
+        let Some(crash) = self.rig.faults.take_crash() else { return Ok(false) };
+        self.run = self.rig.begin_again(&self.runtime, &self.run, Some(crash))?;
+        Ok(true)
+    }
+
+    /// The error of a job that has failed.
+    fn look_at_end(&mut self) -> Result<()> {
+        if !self.run.job.is_finished() {
+            return Ok(());
+        }
+        let summary = self.runtime.block_on(&mut self.run.job).unwrap_or_else(|error| Err(lost(error)))?;
         // What ended well is asked for again, by `finish`.
-        let ended = ended.unwrap_or_else(|error| Err(lost(error)));
-        if let Err(error) = &ended {
-            panic!("the job has failed: {}", self.named(error));
-        }
-        self.job = self.runtime.spawn(async { ended });
+        self.run.job = self.runtime.spawn(async { Ok(summary) });
+        Ok(())
     }
 
-    pub(super) fn run_until_idle(&mut self) {
-        self.runtime.block_on(self.idle.reached());
-    }
-
-    /// The error with the seed that it came by.
-    fn named(&self, error: &Error) -> String {
-        let seed = self.seed.map(|seed| format!(" (seed {seed})")).unwrap_or_default();
-        format!("{}{seed}", error.report())
+    #[track_caller]
+    fn expect<R>(&self, result: Result<R>) -> R {
+        result.unwrap_or_else(|error| {
+            let seed = self.rig.seed.map(|seed| format!(" (seed {seed})")).unwrap_or_default();
+            panic!("the job has failed: {}{seed}", error.report())
+        })
     }
 
     /// The test's time.
     pub fn now(&self) -> Timestamp {
         let _inside = self.runtime.enter();
-        self.clock.now()
+        self.rig.clock.now()
     }
 
     /// Moves time on: what waits for a moment on the way happens then, in its order.
@@ -115,7 +138,28 @@ impl LiveTest {
     #[track_caller]
     pub fn advance_by(&mut self, time: Duration) {
         self.settle();
-        self.runtime.block_on(async { tokio::time::sleep(time).await });
+        let until = {
+            let _inside = self.runtime.enter();
+            Instant::now() + time
+        };
+        loop {
+            let ended = Arc::clone(&self.run.ended);
+            let is_over = self.runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = ended.notified() => false,
+                    () = tokio::time::sleep_until(until) => true,
+                }
+            });
+            let again = self.begin_after_crash();
+            if !self.expect(again) {
+                if !is_over {
+                    let rest = async { tokio::time::sleep_until(until).await };
+                    self.runtime.block_on(rest);
+                }
+                break;
+            }
+        }
         self.settle();
     }
 
@@ -134,19 +178,93 @@ impl LiveTest {
         self.dirty.records()
     }
 
+    /// Takes a checkpoint: after a crash, the job begins here. It can be saved into a file, for
+    /// [`FlareTest::restore`](super::FlareTest::restore).
+    ///
+    /// # Panics
+    /// When the job has failed, or has ended.
+    #[track_caller]
+    pub fn checkpoint(&mut self) -> Arc<Savepoint> {
+        self.take(Purpose::Checkpoint)
+    }
+
+    #[track_caller]
+    fn take(&mut self, purpose: Purpose) -> Arc<Savepoint> {
+        self.settle();
+        let mut answer = self.run.checkpoints.ask(purpose);
+        self.settle();
+        answer.try_recv().expect("a job that has ended takes no checkpoints")
+    }
+
+    /// Kills the job, as by `kill -9`, and has it begin again from its last completed checkpoint; without one, from the
+    /// beginning.
+    ///
+    /// # Panics
+    /// When the job has failed.
+    #[track_caller]
+    pub fn crash(&mut self) {
+        self.run.job.abort();
+        let _ = self.runtime.block_on(&mut self.run.job);
+        let begun = self.rig.begin_again(&self.runtime, &self.run, None);
+        self.run = self.expect(begun);
+        self.settle();
+    }
+
+    /// Sets a setting from the next crash on: `live.set("job.parallelism", 3)`.
+    pub fn set(&mut self, key: &str, value: impl std::fmt::Display) {
+        self.rig.selection.settings.push(format!("{key}={value}"));
+    }
+
+    /// What an operator remembers for a key, by the name of its state; see [`Savepoint::entries`] for the names. A
+    /// barrier goes through the job for it, by which nothing counts as safe.
+    ///
+    /// # Panics
+    /// When the job has no such operator, or the state has other types; when the job has failed, or has ended.
+    #[track_caller]
+    pub fn state<K: Key, V: Kept>(&mut self, operator: &str, state: &str, key: &K) -> Option<V> {
+        let value = self.take(Purpose::Look).value(operator, state, key);
+        self.expect(value)
+    }
+
+    /// The timers of event time that an operator has set, by time and key.
+    ///
+    /// # Panics
+    /// As [`LiveTest::state`].
+    #[track_caller]
+    pub fn timers<K: Key>(&mut self, operator: &str) -> Vec<(Timestamp, K)> {
+        let timers = self.take(Purpose::Look).timers(operator);
+        self.expect(timers)
+    }
+
+    /// How far event time has come behind an operator; `None` before its first watermark.
+    pub fn watermark(&self, operator: &str) -> Option<Timestamp> {
+        let figures = self.run.metrics.snapshot().into_iter();
+        let marks = figures.filter_map(|((of, name), figure)| match figure {
+            Figure::Level(millis) if of == operator && name.starts_with("watermark.") => Some(millis),
+            _ => None,
+        });
+        marks.min().map(Timestamp::from_millis)
+    }
+
     /// Ends the sources by hand, and runs the job to the end of its input.
     ///
     /// # Errors
     /// What made the job fail; with a seed, that is named.
-    pub fn finish(self) -> Result<TestRun> {
-        let Self { runtime, job, dirty, seed, enders, .. } = self;
-        enders.into_iter().for_each(|end| end());
-        let ended = runtime.block_on(job).map_err(lost);
-        let summary = ended.and_then(|ended| ended).map_err(|error| match seed {
+    pub fn finish(mut self) -> Result<TestRun> {
+        std::mem::take(&mut self.enders).into_iter().for_each(|end| end());
+        let summary = self.summary().map_err(|error| match self.rig.seed {
             Some(seed) => error.with("seed", seed),
             None => error,
         })?;
-        Ok(TestRun { summary, dirty: dirty.records() })
+        Ok(TestRun { summary, dirty: self.dirty.records() })
+    }
+
+    fn summary(&mut self) -> Result<Summary> {
+        loop {
+            let ended = self.runtime.block_on(&mut self.run.job).unwrap_or_else(|error| Err(lost(error)));
+            let Some(crash) = self.rig.faults.take_crash() else { return ended };
+            self.run = self.rig.begin_again(&self.runtime, &self.run, Some(crash))?;
+        }
     }
 
     /// Stops the job as Ctrl-C does: sources end, the rest drains.
@@ -154,7 +272,7 @@ impl LiveTest {
     /// # Errors
     /// As [`LiveTest::finish`].
     pub fn stop(self) -> Result<TestRun> {
-        self.stop.send_replace(true);
+        self.run.stop.send_replace(true);
         self.finish()
     }
 }

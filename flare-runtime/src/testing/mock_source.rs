@@ -1,20 +1,18 @@
 //! Sources whose records a test gives.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::sync::{Mutex, mpsc};
 
-use crate::api::{Decode, Intake, Progress, Source, SourceContext};
-use crate::error::Result;
+use super::faults::Faults;
+use super::mock_reader::{MockReader, Script};
 use crate::job::stand_ins::{MakeMock, MockedSource};
-use crate::model::{Control, Meta, Reject, SplitId, Timestamp};
+use crate::model::{Control, Timestamp};
 
 /// One thing that a source does.
-enum Act<T> {
+#[derive(Clone)]
+pub(super) enum Act<T> {
     Record(T, Timestamp),
     Bytes(Vec<u8>),
     Time(Control),
@@ -24,9 +22,10 @@ enum Act<T> {
 
 /// A source of a test: records, bytes, watermarks and pauses in their order. It is read by one subtask; the others
 /// have nothing to read. Each record comes alone, and where its struct has an `event_time`, the watermark moves behind
-/// each: what is late follows from the order of the records alone.
+/// each: what is late follows from the order of the records alone. After a crash it goes on behind the last completed
+/// checkpoint.
 pub struct MockSource<T> {
-    acts: VecDeque<Act<T>>,
+    acts: Vec<Act<T>>,
     hand: Option<mpsc::UnboundedReceiver<Act<T>>>,
     /// Ends a source by hand, if its handle still lives.
     end: Option<mpsc::WeakUnboundedSender<Act<T>>>,
@@ -35,11 +34,11 @@ pub struct MockSource<T> {
 
 impl<T> Default for MockSource<T> {
     fn default() -> Self {
-        Self { acts: VecDeque::new(), hand: None, end: None, keeps_time: false }
+        Self { acts: Vec::new(), hand: None, end: None, keeps_time: false }
     }
 }
 
-impl<T: Send + 'static> MockSource<T> {
+impl<T: Clone + Send + 'static> MockSource<T> {
     /// A source of these records. Their event time is that of the struct's `event_time`, if it has one.
     pub fn of(records: impl IntoIterator<Item = T>) -> Self {
         let acts = records.into_iter().map(|record| Act::Record(record, Timestamp::MIN)).collect();
@@ -61,28 +60,28 @@ impl<T: Send + 'static> MockSource<T> {
     /// Then a record.
     #[must_use]
     pub fn record(mut self, record: T) -> Self {
-        self.acts.push_back(Act::Record(record, Timestamp::MIN));
+        self.acts.push(Act::Record(record, Timestamp::MIN));
         self
     }
 
     /// Then a record with this event time, for a struct without `event_time`; the field of one that has it goes before.
     #[must_use]
     pub fn record_at(mut self, at: Timestamp, record: T) -> Self {
-        self.acts.push_back(Act::Record(record, at));
+        self.acts.push(Act::Record(record, at));
         self
     }
 
     /// Then bytes, which are parsed as the struct's own connector would parse them.
     #[must_use]
     pub fn bytes(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.acts.push_back(Act::Bytes(bytes.into()));
+        self.acts.push(Act::Bytes(bytes.into()));
         self
     }
 
     /// Then a watermark. A source with any has no others: what the attribute says of `out_of_orderness` does not count.
     #[must_use]
     pub fn watermark(mut self, at: Timestamp) -> Self {
-        self.acts.push_back(Act::Time(Control::Watermark(at)));
+        self.acts.push(Act::Time(Control::Watermark(at)));
         self.keeps_time = true;
         self
     }
@@ -90,7 +89,7 @@ impl<T: Send + 'static> MockSource<T> {
     /// Then a time in which nothing comes.
     #[must_use]
     pub fn pause(mut self, time: Duration) -> Self {
-        self.acts.push_back(Act::Pause(time));
+        self.acts.push(Act::Pause(time));
         self
     }
 
@@ -112,15 +111,12 @@ impl<T: Send + 'static> MockSource<T> {
         }))
     }
 
-    /// What stands in for the real source.
-    pub(super) fn stand_in(self) -> Arc<MockedSource<T>> {
-        let keeps_time = self.keeps_time;
-        // Whichever subtask is made first reads; all others have nothing.
-        let script = Mutex::new(Some(self));
+    /// What stands in for the real source, in every run of a test.
+    pub(super) fn stand_in(self, faults: Faults) -> Arc<MockedSource<T>> {
+        let Self { acts, hand, keeps_time, .. } = self;
+        let script = Arc::new(Script { acts: std::sync::Mutex::new(acts), hand: hand.map(Mutex::new) });
         let make: MakeMock<T> = Arc::new(move |cx, decode| {
-            let mock = script.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
-            let split = cx.splits.register(&cx.operator, "mock");
-            Box::new(Reader { mock, decode, cx, split, offset: 0, until: None })
+            Box::new(MockReader::new(Arc::clone(&script), decode, &cx, faults.clone()))
         });
         Arc::new(MockedSource { make, keeps_time })
     }
@@ -161,69 +157,4 @@ impl<T> ManualSource<T> {
 
     /// Ends the source.
     pub fn end(self) {}
-}
-
-struct Reader<T> {
-    mock: MockSource<T>,
-    decode: Decode<T>,
-    cx: SourceContext,
-    split: SplitId,
-    offset: i64,
-    /// When a pause is over.
-    until: Option<Instant>,
-}
-
-impl<T: Send> Reader<T> {
-    fn act(&mut self, act: Act<T>, intake: &mut Intake<T>) {
-        let at = |timestamp| Meta { timestamp, split: self.split, offset: self.offset };
-        match act {
-            Act::Record(record, timestamp) => intake.batch.push(record, at(timestamp)),
-            Act::Bytes(bytes) => match (self.decode)(&bytes) {
-                Ok(record) => intake.batch.push(record, at(Timestamp::MIN)),
-                Err(error) => intake.rejects.push(Reject::new(bytes, at(Timestamp::MIN), error)),
-            },
-            Act::Time(control) => {
-                intake.time = Some(control);
-                return;
-            }
-            Act::Pause(time) => {
-                self.until = Some(Instant::now() + time);
-                return;
-            }
-            Act::End => return,
-        }
-        self.offset += 1;
-    }
-}
-
-#[async_trait]
-impl<T: Send> Source<T> for Reader<T> {
-    async fn read(&mut self, intake: &mut Intake<T>) -> Result<Progress> {
-        if let Some(until) = self.until {
-            tokio::time::sleep_until(until).await;
-            self.until = None;
-        }
-        // One record at a time, so that the watermark moves behind each.
-        while intake.time.is_none() && self.until.is_none() {
-            if !intake.batch.is_empty() || !intake.rejects.is_empty() {
-                break;
-            }
-            if let Some(act) = self.mock.acts.pop_front() {
-                self.act(act, intake);
-                continue;
-            }
-            let Some(hand) = &mut self.mock.hand else { return Ok(Progress::End) };
-            match hand.recv().await {
-                None | Some(Act::End) => return Ok(Progress::End),
-                Some(act) => self.act(act, intake),
-            }
-        }
-        Ok(Progress::More)
-    }
-
-    /// Of the subtasks that read nothing, none holds event time back.
-    fn splits(&self) -> Option<Vec<SplitId>> {
-        let reads = self.cx.parallelism == 1 || self.cx.index == 0;
-        Some(if reads { vec![self.split] } else { Vec::new() })
-    }
 }

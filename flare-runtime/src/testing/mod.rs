@@ -1,11 +1,19 @@
 //! The test kit: a job in a plain `#[test]`, without anything outside and in a time of its own.
 
+mod case;
+mod explore;
+mod faults;
 mod kit;
 mod live;
 mod mock_lookup;
+mod mock_reader;
 mod mock_source;
+mod rig;
 mod test_sink;
 
+pub use case::Case;
+pub use explore::Exploration;
+pub use faults::Crash;
 pub use kit::{FlareTest, TestRun};
 pub use live::LiveTest;
 pub use mock_lookup::MockLookup;

@@ -6,14 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use similar::{ChangeTag, TextDiff};
 
+use super::faults::Faults;
 use crate::error::{Error, ErrorKind};
 use crate::operators::Take;
 
 /// The records that reached a sink, in the order of their arrival. A clone is the same sink.
+///
+/// After a crash it forgets what came behind the last completed checkpoint, as a sink does that is exactly once: the job
+/// gives it again. [`TestSink::at_least_once`] keeps it.
 pub struct TestSink<T>(Arc<Mutex<Taken<T>>>);
 
 struct Taken<T> {
-    records: Vec<T>,
+    /// Each with the number of the barrier before it.
+    records: Vec<(u64, T)>,
+    at_least_once: bool,
     /// What happens at the record of that number, from 0, instead of taking it.
     failures: BTreeMap<usize, (ErrorKind, String)>,
     seen: usize,
@@ -21,7 +27,7 @@ struct Taken<T> {
 
 impl<T> Default for TestSink<T> {
     fn default() -> Self {
-        let taken = Taken { records: Vec::new(), failures: BTreeMap::new(), seen: 0 };
+        let taken = Taken { records: Vec::new(), at_least_once: false, failures: BTreeMap::new(), seen: 0 };
         Self(Arc::new(Mutex::new(taken)))
     }
 }
@@ -37,18 +43,34 @@ impl<T: Send + 'static> TestSink<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn taker(&self) -> Take<T> {
+    pub(super) fn taker(&self, faults: Faults) -> Take<T> {
         let sink = self.clone();
-        Arc::new(move |record| {
+        Arc::new(move |record, barrier| {
+            if let Err(crash) = faults.taken() {
+                return Err(Box::new((record, crash)));
+            }
             let mut taken = sink.taken();
             let number = taken.seen;
             taken.seen += 1;
             if let Some((kind, message)) = taken.failures.remove(&number) {
                 return Err(Box::new((record, Error::new(kind, message))));
             }
-            taken.records.push(record);
+            taken.records.push((barrier, record));
             Ok(())
         })
+    }
+
+    /// Forgets what came behind the barrier of this number, unless it keeps all.
+    pub(super) fn roll_back(&self, barrier: u64) {
+        let mut taken = self.taken();
+        if !taken.at_least_once {
+            taken.records.retain(|(before, _)| *before < barrier);
+        }
+    }
+
+    /// Keeps, after a crash, what came behind the last completed checkpoint, so that it is there twice.
+    pub fn at_least_once(&self) {
+        self.taken().at_least_once = true;
     }
 
     /// Has the sink refuse record number `number`, from 0: `BadRecord` turns that record aside, any other kind fails
@@ -59,14 +81,14 @@ impl<T: Send + 'static> TestSink<T> {
 
     /// Takes the records out, so that what comes then is seen alone.
     pub fn take(&self) -> Vec<T> {
-        std::mem::take(&mut self.taken().records)
+        std::mem::take(&mut self.taken().records).into_iter().map(|(_, record)| record).collect()
     }
 }
 
 impl<T: Clone + Send + 'static> TestSink<T> {
     /// The records so far.
     pub fn records(&self) -> Vec<T> {
-        self.taken().records.clone()
+        self.taken().records.iter().map(|(_, record)| record.clone()).collect()
     }
 }
 

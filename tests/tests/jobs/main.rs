@@ -4,6 +4,7 @@
 
 mod command_line;
 mod connectors;
+mod crashes;
 mod dirty;
 mod endings;
 mod graph;

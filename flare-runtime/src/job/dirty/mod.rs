@@ -109,7 +109,7 @@ pub(super) fn add_sink(builder: &mut Builder) {
     let test = builder.stand_ins.as_ref().map(|stand_ins| stand_ins.dirty.clone());
     if let Some(take) = test {
         let head = builder.named(SECTION, Role::Sink, CONFIGURATION);
-        let build = stand_ins::sink_stage(take, builder.metrics.clone(), |_| Vec::new());
+        let build = stand_ins::sink_stage(take, |_| Vec::new());
         let node = StageNode { info: info(head, "test".to_owned()), build };
         builder.graph.dirty_stage = Some(builder.graph.add_stage::<DirtyRecord>(node, &[]));
         return;
