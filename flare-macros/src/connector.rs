@@ -58,10 +58,12 @@ impl Source {
         let event_time = arguments.take("event_time");
         let late = arguments.setting::<Delay>("out_of_orderness");
         let idle = arguments.setting::<Span>("idle_after");
+        let drift = arguments.setting::<Span>("max_drift");
         let late = late.map(|argument| ("out_of_orderness", argument.name));
         let idle = idle.map(|argument| ("idle_after", argument.name));
+        let drift = drift.map(|argument| ("max_drift", argument.name));
         arguments.setting::<OnError>("on_error");
-        Self { event_time, timed: late.into_iter().chain(idle).collect() }
+        Self { event_time, timed: late.into_iter().chain(idle).chain(drift).collect() }
     }
 
     /// The position of the field with the event time.

@@ -21,6 +21,7 @@ pub(crate) const ACCEPTED: Accepted = Accepted {
         "event_time",
         "out_of_orderness",
         "idle_after",
+        "max_drift",
         "batch",
         "on_error",
         "flush",

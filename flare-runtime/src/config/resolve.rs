@@ -18,7 +18,8 @@ const RESERVED_PREFIX: &str = "FLARE_TEST_";
 
 /// The first words of all settings' keys. A variable that begins with none of them comes from elsewhere: Kubernetes
 /// sets `FLARE_SERVICE_HOST` for a service called `flare`.
-const SECTIONS: &[&str] = &["job", "operator", "source", "sink", "lookup", "dirty", "datasource", "cluster"];
+const SECTIONS: &[&str] =
+    &["job", "operator", "source", "sink", "lookup", "state", "dirty", "datasource", "cluster"];
 
 /// A setting in force, and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use toml::Value;
 
 use super::Range;
@@ -224,6 +225,23 @@ impl SettingValue for Duration {
     }
 }
 
+impl SettingValue for ByteSize {
+    const TYPE: &'static str = "size";
+
+    fn parse(value: &Value) -> Result<Self, String> {
+        let text = String::parse(value)?;
+        text.parse().map_err(|_| format!("{} is no size; write it as \"64MiB\" or \"1GiB\"", shown(value)))
+    }
+
+    fn show(&self) -> String {
+        self.to_string().replace(' ', "")
+    }
+
+    fn compare(&self, bound: &Self) -> Option<Ordering> {
+        self.partial_cmp(bound)
+    }
+}
+
 impl<T: SettingValue> SettingValue for Option<T> {
     const TYPE: &'static str = T::TYPE;
 
@@ -308,6 +326,15 @@ mod tests {
         assert_eq!(bool::parse(&text("true")), Ok(true));
         assert_eq!(Duration::parse(&text("250ms")), Ok(Duration::from_millis(250)));
         assert!(u16::parse(&text("70000")).expect_err("too large").contains("65535"));
+    }
+
+    #[test]
+    fn shows_a_size_as_it_is_written() {
+        for text in ["64MiB", "1GiB", "512B"] {
+            let size = ByteSize::parse(&Value::String(text.into())).expect("a size");
+            assert_eq!(ByteSize::parse(&Value::String(size.show())), Ok(size), "{}", size.show());
+        }
+        assert!(ByteSize::parse(&Value::String("much".into())).expect_err("no size").contains("64MiB"));
     }
 
     #[test]

@@ -9,7 +9,9 @@ use super::stand_ins::StandIns;
 use crate::api::{Metrics, Registry, Resources};
 use crate::config::{Config, Place, Problems, Settings};
 use crate::model::{KeyGroups, OperatorId, Splits};
+use crate::operators::Alignment;
 use crate::plan::{Graph, OpenEnd, OperatorInfo, Role, StageInfo};
+use crate::state::StateSettings;
 
 /// What a job and its streams share while it is described.
 pub(crate) struct Builder {
@@ -22,6 +24,8 @@ pub(crate) struct Builder {
     pub(crate) declared: Arc<Declared>,
     pub(crate) settings: JobSettings,
     pub(crate) dirty: DirtySettings,
+    pub(crate) state: StateSettings,
+    pub(crate) alignment: Alignment,
     pub(crate) metrics: Metrics,
     pub(crate) splits: Splits,
     pub(crate) checks: Vec<Check>,
@@ -88,12 +92,13 @@ pub(crate) struct Start {
     pub(crate) declared: Arc<Declared>,
     pub(crate) settings: JobSettings,
     pub(crate) dirty: DirtySettings,
+    pub(crate) state: StateSettings,
     pub(crate) stand_ins: Option<Arc<StandIns>>,
 }
 
 impl Builder {
     pub(crate) fn new(start: Start) -> Self {
-        let Start { name, config, problems, registry, declared, settings, dirty, stand_ins } = start;
+        let Start { name, config, problems, registry, declared, settings, dirty, state, stand_ins } = start;
         Self {
             name,
             graph: Graph::default(),
@@ -104,6 +109,8 @@ impl Builder {
             declared,
             settings,
             dirty,
+            state,
+            alignment: Alignment::default(),
             metrics: Metrics::default(),
             splits: Splits::default(),
             checks: Vec::new(),

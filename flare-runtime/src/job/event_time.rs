@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::run::keeping;
 use super::stream::{BoxedStream, OpenStage, Parts, Stream};
 use crate::api::{Downstream, Subtask};
 use crate::config::Place;
@@ -55,10 +54,10 @@ impl<S: Step> Stream<S> {
         let Parts { job, ports, behind_dirty } = self.into_ports(None);
         let Watermarks { out_of_orderness, own, idle_after } = watermarks;
         let time: ReadTime<S::Out> = Arc::new(time);
-        let groups = job.lock().key_groups();
+        let keeping = job.lock().keeping();
         let strategy = WatermarkStrategy { time, out_of_orderness, own, idle_after };
         let build = move |wiring: &mut Wiring, downstream: Downstream<S::Out>| -> Box<dyn Subtask> {
-            let keeping = keeping(wiring, groups);
+            let keeping = keeping(wiring);
             Box::new(Stamping::new(wiring.input::<S::Out>(), downstream, strategy.clone(), keeping))
         };
         let head = job.lock().numbered("event_time", place);

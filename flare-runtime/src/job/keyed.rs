@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::run::keeping;
 use super::stream::{BoxedStream, Exchanged, OpenStage, Parts, Stream};
 use super::windows::{Shape, Windows};
 use crate::api::{Counter, Downstream, Partition, Subtask};
@@ -206,10 +205,10 @@ where
         M: Fn(F, &Wiring) -> O + Send + 'static,
     {
         let key = self.key.clone();
-        let groups = self.parts.job.lock().key_groups();
+        let keeping = self.parts.job.lock().keeping();
         self.stage(kind, place, move |wiring, downstream| {
             let operator = make(key.clone(), wiring);
-            let (clock, keeping) = (wiring.clock.clone(), keeping(wiring, groups));
+            let (clock, keeping) = (wiring.clock.clone(), keeping(wiring));
             Box::new(KeyedSubtask::new(wiring.input::<T>(), operator, downstream, clock, keeping))
         })
     }

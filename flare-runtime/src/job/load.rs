@@ -14,6 +14,7 @@ use super::stand_ins::StandIns;
 use crate::config::{Config, Layer, Literal, Place, Problems, Settings, suggestion};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan;
+use crate::state::StateSettings;
 
 /// What decides which configuration is read.
 #[derive(Clone, Debug, Default)]
@@ -100,9 +101,18 @@ pub(crate) fn describe_subject(mut job: Subject, selection: &Selection) -> Resul
     let settings = JobSettings::read_or_default(&mut section, &mut problems);
     section.finish(&mut problems);
     let dirty = DirtySettings::read_or_default(&mut config.section("dirty", None), &mut problems);
+    let mut section = config.section("state", None);
+    let mut state = StateSettings::read_or_default(&mut section, &mut problems);
+    section.finish(&mut problems);
+    let base = config.base();
+    state.directory = state.directory.map(|directory| base.join(directory).display().to_string());
+    if let Some(feature) = state.missing_feature() {
+        let remedy = format!("switch on the feature `{feature}` of `flare`, or write \"memory\"");
+        problems.add("missing-feature", "state.backend", "this build keeps no state on disk", remedy);
+    }
     let (name, registry) = (job.name.clone(), Arc::new(built_in()));
     let stand_ins = job.stand_ins.take();
-    let start = Start { name, config, problems, registry, declared, settings, dirty, stand_ins };
+    let start = Start { name, config, problems, registry, declared, settings, dirty, state, stand_ins };
     let builder = build(job, start)?;
     Ok(Described { builder, files, profile: selection.profile.clone() })
 }

@@ -8,6 +8,7 @@ use super::settings::{DirtySettings, JobSettings, OperatorSettings};
 use crate::config::{Setting, Settings};
 use crate::operators::lookup::{CacheSettings, LookupRetry, LookupSettings};
 use crate::operators::{SinkSettings, SourceSettings};
+use crate::state::StateSettings;
 use crate::wrappers::RetrySettings;
 
 /// A section of the configuration, and its settings.
@@ -33,6 +34,7 @@ pub fn sections() -> Vec<SectionReference> {
         common("lookup.NAME", LookupSettings::ALL),
         common("lookup.NAME.cache", CacheSettings::ALL),
         common("lookup.NAME.retry", LookupRetry::ALL),
+        common("state", StateSettings::ALL),
         common(dirty::SECTION, DirtySettings::ALL),
     ];
     for (connector, offers) in built_in().iter() {

@@ -14,7 +14,6 @@ use crate::checkpoint::Restore;
 use crate::config::Problems;
 use crate::engine::{Checkpoints, Host, JobRun, Observe, Replays, RunSettings};
 use crate::error::Result;
-use crate::model::KeyGroups;
 use crate::monitor::Totals;
 use crate::operators::Keeping;
 use crate::plan::{self, Wiring};
@@ -75,9 +74,19 @@ pub(crate) async fn check_all(builder: &mut Builder) -> Result<()> {
     problems.into_result()
 }
 
-/// How a subtask of a job with these key groups keeps its state.
-pub(crate) fn keeping(wiring: &mut Wiring, groups: KeyGroups) -> Keeping {
-    Keeping { groups, restored: wiring.restored.take(), snapshots: wiring.snapshots }
+impl Builder {
+    /// Says how a subtask keeps its state.
+    pub(crate) fn keeping(&self) -> impl Fn(&mut Wiring) -> Keeping + Send + 'static + use<> {
+        let (groups, job): (_, Arc<str>) = (self.key_groups(), self.name.as_str().into());
+        let state = self.state.clone();
+        move |wiring| Keeping {
+            groups,
+            restored: wiring.restored.take(),
+            snapshots: wiring.snapshots,
+            job: Arc::clone(&job),
+            state: state.clone(),
+        }
+    }
 }
 
 /// A checked job, ready to run.

@@ -8,7 +8,6 @@ use serde::de::DeserializeOwned;
 
 use super::builder::{Builder, Check, Handle};
 use super::declare::{Connected, ConnectorDeclaration, EventTimeOf, Generate};
-use super::run::keeping;
 use super::stream::{BoxedStream, OpenStage};
 use crate::api::{Binding, CreateSource, Decode, Opening, Source, SourceContext, Subtask, decoder};
 use crate::config::{Layer, Literal, Place, Setting, Settings, suggestion};
@@ -198,7 +197,11 @@ impl Job {
             let builder = handle.lock();
             (builder.metrics.clone(), builder.splits.clone())
         };
-        let (replayable, groups) = (info.replayable, handle.lock().key_groups());
+        let (replayable, keeping) = (info.replayable, handle.lock().keeping());
+        let alignment = handle.lock().alignment.clone();
+        if settings.as_ref().is_some_and(|settings| settings.max_drift.is_some()) {
+            alignment.uses();
+        }
         let build = move |wiring: &mut Wiring, downstream| -> Box<dyn Subtask> {
             let cx = SourceContext {
                 operator: wiring.subtask.operator.clone(),
@@ -221,7 +224,10 @@ impl Job {
                 own: keeps_time.then(|| Arc::new(|_: &T, _| None) as OwnWatermark<T>),
                 idle_after: settings.idle_after,
             });
-            let parts = TypedParts { make, settings, watermarks, keeping: keeping(wiring, groups) };
+            let member = || alignment.member(wiring.subtask.clone(), settings.max_drift);
+            let aligned = alignment.is_used().then(member);
+            let keeping = keeping(wiring);
+            let parts = TypedParts { make, settings, watermarks, keeping, aligned };
             Box::new(SourceSubtask::new(parts, downstream))
         };
         // A source reads no ports, so the type of its input does not matter.

@@ -1,9 +1,11 @@
 //! What a subtask keeps from one run to the next.
 
+use std::sync::Arc;
+
 use crate::api::{Restored, Snapshot};
 use crate::error::Result;
-use crate::model::KeyGroups;
-use crate::state::{SnapshotReader, SnapshotWriter};
+use crate::model::{KeyGroups, SubtaskId};
+use crate::state::{Backend, SnapshotReader, SnapshotWriter, StateSettings};
 
 /// How a subtask keeps its state.
 #[derive(Clone, Debug)]
@@ -14,9 +16,21 @@ pub struct Keeping {
     pub restored: Option<Restored>,
     /// Whether somebody keeps snapshots.
     pub snapshots: bool,
+    /// Name of the job.
+    pub job: Arc<str>,
+    /// How keyed state is kept.
+    pub state: StateSettings,
 }
 
 impl Keeping {
+    /// Where the states of a subtask are kept.
+    ///
+    /// # Errors
+    /// As [`Backend::open`].
+    pub(super) fn backend(&self, subtask: &SubtaskId) -> Result<Backend> {
+        Backend::open(&self.state, &self.job, subtask, self.groups)
+    }
+
     /// The subtask's state as `write` writes it; empty where nobody keeps it.
     ///
     /// # Errors

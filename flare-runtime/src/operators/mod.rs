@@ -1,5 +1,6 @@
 //! What happens to records between sources and sinks.
 
+mod alignment;
 mod keeping;
 mod pass;
 mod relay;
@@ -13,6 +14,7 @@ mod watermarks;
 pub mod keyed;
 pub mod lookup;
 
+pub use alignment::{Aligned, Alignment};
 pub use keeping::Keeping;
 pub use pass::{ForEach, Pass, Routed, Split};
 pub use relay::Relay;

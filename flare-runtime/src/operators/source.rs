@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+use super::alignment::Aligned;
 use super::keeping::Keeping;
 use super::watermarks::{WatermarkStrategy, Watermarks};
 use crate::api::{
@@ -44,6 +45,9 @@ settings! {
         /// After which time without a record a split (a partition, a file) holds nobody's watermark back; without it,
         /// event time stands still while a split has nothing to give.
         idle_after: Option<Duration> [above "0s"],
+        /// How far each subtask may run ahead of the slowest subtask of any source, in event time: it reads no more until
+        /// that has come closer. One that is idle or has ended is not waited for, nor one of which nothing has come yet.
+        max_drift: Option<Duration> [above "0s"],
     }
 }
 
@@ -120,6 +124,8 @@ pub struct TypedParts<T> {
     pub watermarks: Option<WatermarkStrategy<T>>,
     /// How positions are kept.
     pub keeping: Keeping,
+    /// Keeps sources together in event time, if any source of the job is to wait.
+    pub aligned: Option<Aligned>,
 }
 
 /// Makes a source that goes on where an earlier run was.
@@ -145,7 +151,8 @@ impl<T: Send + 'static> SourceSubtask<T> {
 #[async_trait]
 impl<T: Send + 'static> Subtask for SourceSubtask<T> {
     async fn run(self: Box<Self>, mut link: HostLink) -> Result<()> {
-        let Self { parts: TypedParts { make, settings, watermarks, mut keeping }, downstream } = *self;
+        let Self { parts: TypedParts { make, settings, watermarks, mut keeping, aligned }, downstream } =
+            *self;
         let cx = &downstream.cx;
         let mut watermarks = watermarks.map(Watermarks::new);
         let mut restored = None;
@@ -162,6 +169,8 @@ impl<T: Send + 'static> Subtask for SourceSubtask<T> {
             records_in: cx.metrics().counter(&cx.subtask.operator.0, "records_in"),
             watermarks,
             on_error: settings.on_error,
+            aligned,
+            is_ahead: false,
             keeping,
             downstream,
             commits: BTreeMap::new(),
@@ -170,6 +179,7 @@ impl<T: Send + 'static> Subtask for SourceSubtask<T> {
         // A subtask without any split holds nobody's watermark back.
         reader.assign();
         reader.advance().await?;
+        reader.begin();
         loop {
             match reader.turn(&mut link).await? {
                 Turn::GoOn => {}
@@ -192,6 +202,9 @@ struct Reader<T> {
     records_in: Counter,
     watermarks: Option<Watermarks<T>>,
     on_error: OnError,
+    aligned: Option<Aligned>,
+    /// Whether it waits for a slower source.
+    is_ahead: bool,
     keeping: Keeping,
     /// Positions at barriers that are not complete yet.
     commits: BTreeMap<Barrier, Positions>,
@@ -212,6 +225,8 @@ enum Event {
     Flush,
     Idle,
     Resume,
+    /// A slower source may have come closer.
+    Closer,
 }
 
 impl<T: Send + 'static> Reader<T> {
@@ -220,10 +235,12 @@ impl<T: Send + 'static> Reader<T> {
         let flush_at = self.downstream.flush_at();
         let resume_at = self.pause.until;
         let idle_at = self.watermarks.as_ref().and_then(Watermarks::idle_at);
+        let reads = resume_at.is_none() && !self.is_ahead;
         let event = tokio::select! {
             biased;
             command = link.commands.recv() => Event::Command(command),
-            progress = self.source.read(&mut self.intake), if resume_at.is_none() => Event::Read(progress),
+            progress = self.source.read(&mut self.intake), if reads => Event::Read(progress),
+            () = closer(&mut self.aligned), if self.is_ahead => Event::Closer,
             () = until(flush_at) => Event::Flush,
             () = until(idle_at) => Event::Idle,
             () = until(resume_at) => Event::Resume,
@@ -255,12 +272,14 @@ impl<T: Send + 'static> Reader<T> {
             Event::Flush => self.downstream.flush().await?,
             Event::Idle => self.advance().await?,
             Event::Resume => self.pause.until = None,
+            Event::Closer => self.align(None),
         }
         Ok(Turn::GoOn)
     }
 
     /// Ends the stream, then waits until its last records are safe, to commit their positions.
     async fn finish(&mut self, link: &mut HostLink) -> Result<()> {
+        self.aligned = None;
         self.downstream.control(Control::End).await?;
         self.acknowledge(link, Barrier::END).await?;
         while let Some(command) = link.commands.recv().await {
@@ -324,7 +343,7 @@ impl<T: Send + 'static> Reader<T> {
             self.downstream.batch(batch).await?;
         }
         if let Some(time) = time {
-            self.downstream.control(time).await?;
+            self.say(time).await?;
         }
         self.advance().await
     }
@@ -338,13 +357,45 @@ impl<T: Send + 'static> Reader<T> {
 
     async fn advance(&mut self) -> Result<()> {
         match self.watermarks.as_mut().and_then(|watermarks| watermarks.advance(Instant::now())) {
-            Some(control) => self.downstream.control(control).await,
+            Some(control) => self.say(control).await,
             None => Ok(()),
         }
     }
 
+    /// Sends a watermark or idleness on.
+    async fn say(&mut self, control: Control) -> Result<()> {
+        self.align(Some(control));
+        self.downstream.control(control).await
+    }
+
+    fn begin(&mut self) {
+        if let Some(aligned) = &mut self.aligned {
+            aligned.begin();
+            self.is_ahead = aligned.is_ahead();
+        }
+    }
+
+    /// Tells the other sources how far this one has come, and sees whether it must wait for them.
+    fn align(&mut self, control: Option<Control>) {
+        let Some(aligned) = &mut self.aligned else { return };
+        match control {
+            Some(Control::Watermark(watermark)) => aligned.advance(watermark),
+            Some(Control::Idle) => aligned.leave(),
+            _ => {}
+        }
+        self.is_ahead = aligned.is_ahead();
+    }
+
     async fn reject(&mut self, rejects: Vec<Reject>) -> Result<()> {
         turn_aside(&mut self.downstream, self.on_error, DirtyStage::Parse, rejects).await
+    }
+}
+
+/// Returns when another source has moved; pending for one that waits for nobody. Cancel safe.
+async fn closer(aligned: &mut Option<Aligned>) {
+    match aligned {
+        Some(aligned) => aligned.changed().await,
+        None => std::future::pending().await,
     }
 }
 

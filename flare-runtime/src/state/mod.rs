@@ -2,6 +2,7 @@
 
 pub mod codec;
 
+mod backend;
 mod handles;
 mod snapshot;
 mod states;
@@ -9,6 +10,7 @@ mod table;
 mod timers;
 mod ttl;
 
+pub use backend::{Backend, BackendKind, StateSettings};
 pub use handles::{AggregatingState, ListState, MapState, ReducingState, ValueState};
 pub use snapshot::{SnapshotReader, SnapshotWriter, TableWriter};
 pub use states::{Access, Declare, Kept, States};

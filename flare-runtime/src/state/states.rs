@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::backend::Backend;
 use super::codec::Shape;
 use super::handles::{AggregatingState, ListState, MapState, ReducingState, ValueState};
 use super::snapshot::{SnapshotReader, SnapshotWriter};
@@ -22,6 +23,7 @@ const RESERVED: &str = "flare.";
 
 /// The states of all keys of one subtask.
 pub struct States<K> {
+    backend: Backend,
     names: BTreeMap<String, usize>,
     tables: Vec<Box<dyn AnyTable>>,
     /// Those with a TTL.
@@ -61,6 +63,7 @@ impl<K: Key, V: Kept> AnyTable for Table<K, V> {
 impl<K> Default for States<K> {
     fn default() -> Self {
         Self {
+            backend: Backend::Memory,
             names: BTreeMap::new(),
             tables: Vec::new(),
             ageing: Vec::new(),
@@ -71,6 +74,11 @@ impl<K> Default for States<K> {
 }
 
 impl<K: Key> States<K> {
+    /// No states yet, to be kept in `backend`.
+    pub fn new(backend: Backend) -> Self {
+        Self { backend, ..Self::default() }
+    }
+
     /// Where an operator declares its states.
     pub fn declare(&mut self) -> Declare<'_, K> {
         Declare { states: self, ttl: None }
@@ -221,7 +229,8 @@ impl<K: Key> Declare<'_, K> {
             return Err(Error::new(ErrorKind::Config, message).with("state", name));
         }
         self.states.ageing.extend(self.ttl.map(|_| index));
-        self.states.tables.push(Box::new(Table::<K, V>::new(self.ttl)));
+        let table: Table<K, V> = self.states.backend.table(name, self.ttl)?;
+        self.states.tables.push(Box::new(table));
         Ok(index)
     }
 }

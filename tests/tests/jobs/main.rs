@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod alignment;
 mod command_line;
 mod connectors;
 mod crashes;

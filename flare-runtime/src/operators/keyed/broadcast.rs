@@ -8,7 +8,7 @@ use super::process::{Context, Process, ProcessOperator, Timer, refuse};
 use super::subtask::{KeyedOperator, Turn};
 use crate::error::{ErrorKind, Result};
 use crate::model::{Batch, Either, Key, Timestamp};
-use crate::state::{Declare, Kept, SnapshotReader, SnapshotWriter};
+use crate::state::{Backend, Declare, Kept, SnapshotReader, SnapshotWriter};
 
 /// The name under which the shared map is kept.
 const SHARED: &str = "flare.shared";
@@ -170,6 +170,10 @@ where
 
     fn processing_time(&mut self, turn: &mut Turn<'_, P::Out>) -> Result<()> {
         self.keyed.processing_time(turn)
+    }
+
+    fn open(&mut self, backend: &Backend) -> Result<()> {
+        self.keyed.keep(backend)
     }
 
     fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {

@@ -8,7 +8,7 @@ use super::subtask::{Emitted, KeyedOperator, Turn};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Batch, Key, Meta, Reject, SplitId, Timestamp};
 use crate::state::{
-    Access, Declare, EVENT_TIMERS, PROCESSING_TIMERS, SnapshotReader, SnapshotWriter, States, Timers,
+    Access, Backend, Declare, EVENT_TIMERS, PROCESSING_TIMERS, SnapshotReader, SnapshotWriter, States, Timers,
 };
 
 /// A timer that has come due.
@@ -150,11 +150,18 @@ where
     ///
     /// # Errors
     /// What [`Process::open`] returns.
-    pub fn new(key: F, mut process: P) -> Result<Self> {
-        let mut states = States::default();
-        process.open(&mut states.declare())?;
-        let keyed = Keyed { states, event: Timers::default(), processing: Timers::default() };
-        Ok(Self { key, process, keyed, types: PhantomData })
+    pub fn new(key: F, process: P) -> Result<Self> {
+        let (states, event, processing) = (States::default(), Timers::default(), Timers::default());
+        let keyed = Keyed { states, event, processing };
+        let mut own = Self { key, process, keyed, types: PhantomData };
+        own.keep(&Backend::Memory)?;
+        Ok(own)
+    }
+
+    /// Makes the states anew in `backend`.
+    pub(super) fn keep(&mut self, backend: &Backend) -> Result<()> {
+        self.keyed.states = States::new(backend.clone());
+        self.process.open(&mut self.keyed.states.declare())
     }
 
     /// Fires what is due in event time.
@@ -249,6 +256,10 @@ where
             self.call(Timer::Processing(at), key, turn)?;
         }
         Ok(())
+    }
+
+    fn open(&mut self, backend: &Backend) -> Result<()> {
+        self.keep(backend)
     }
 
     fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::subtask::{KeyedOperator, Turn};
 use crate::error::Result;
 use crate::model::{Batch, Key, Meta, Timestamp};
-use crate::state::{Kept, SnapshotReader, SnapshotWriter, Table};
+use crate::state::{Backend, Kept, SnapshotReader, SnapshotWriter, Table};
 
 /// The name under which running results are kept.
 pub(crate) const RESULTS: &str = "result";
@@ -215,6 +215,11 @@ where
         Ok(())
     }
 
+    fn open(&mut self, backend: &Backend) -> Result<()> {
+        self.table = backend.table(RESULTS, None)?;
+        Ok(())
+    }
+
     fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {
         self.table.snapshot(RESULTS, writer)
     }
@@ -277,6 +282,11 @@ where
     }
 
     fn processing_time(&mut self, _turn: &mut Turn<'_, T>) -> Result<()> {
+        Ok(())
+    }
+
+    fn open(&mut self, backend: &Backend) -> Result<()> {
+        self.table = backend.table(RESULTS, None)?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use crate::api::{Clock, Counter, DirtyStage, Downstream, HostLink, InputPort, St
 use crate::error::Result;
 use crate::model::{Barrier, Batch, Control, Message, Meta, Reject, Timestamp};
 use crate::operators::Keeping;
-use crate::state::{SnapshotReader, SnapshotWriter};
+use crate::state::{Backend, SnapshotReader, SnapshotWriter};
 
 /// Records in a batch that is sent on; firing windows may give many at once.
 const BATCH: usize = 1024;
@@ -88,6 +88,12 @@ pub trait KeyedOperator<T>: Send + 'static {
     /// What fails the job.
     fn processing_time(&mut self, turn: &mut Turn<'_, Self::Out>) -> Result<()>;
 
+    /// Has its states kept in `backend`; called first, without it they are in memory.
+    ///
+    /// # Errors
+    /// What fails the job.
+    fn open(&mut self, backend: &Backend) -> Result<()>;
+
     /// Writes what it remembers.
     ///
     /// # Errors
@@ -137,9 +143,10 @@ impl<T: Send + 'static, O: KeyedOperator<T>> KeyedSubtask<T, O> {
         Self { input, operator, downstream, clock, keeping, watermark, out, records_in }
     }
 
-    /// Takes up what an earlier run remembered.
-    fn restore(&mut self) -> Result<()> {
-        let Self { operator, clock, keeping, watermark, .. } = self;
+    /// Makes the states, and takes up what an earlier run remembered.
+    fn open(&mut self) -> Result<()> {
+        let Self { operator, downstream, clock, keeping, watermark, .. } = self;
+        operator.open(&keeping.backend(&downstream.cx.subtask)?)?;
         keeping.restore(|reader| {
             // Where several earlier subtasks become one, the slowest leads.
             *watermark = reader.own(WATERMARK)?.into_iter().min().unwrap_or(Timestamp::MIN);
@@ -224,7 +231,7 @@ impl<T: Send + 'static, O: KeyedOperator<T>> KeyedSubtask<T, O> {
 #[async_trait]
 impl<T: Send + 'static, O: KeyedOperator<T>> Subtask for KeyedSubtask<T, O> {
     async fn run(mut self: Box<Self>, link: HostLink) -> Result<()> {
-        self.restore().map_err(|error| error.with("operator", &self.downstream.cx.subtask))?;
+        self.open().map_err(|error| error.with("operator", &self.downstream.cx.subtask))?;
         loop {
             match self.next().await? {
                 Event::Message(message) => {

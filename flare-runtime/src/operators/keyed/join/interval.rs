@@ -11,7 +11,7 @@ use crate::api::Counter;
 use crate::error::Result;
 use crate::model::{Batch, Either, Key, Timestamp};
 use crate::operators::keyed::{KeyedOperator, Turn};
-use crate::state::{Kept, SnapshotReader, SnapshotWriter, Table, Timers};
+use crate::state::{Backend, Kept, SnapshotReader, SnapshotWriter, Table, Timers};
 
 /// A moment by its distance from another one, in whole milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,6 +181,11 @@ where
     }
 
     fn processing_time(&mut self, _turn: &mut Turn<'_, U>) -> Result<()> {
+        Ok(())
+    }
+
+    fn open(&mut self, backend: &Backend) -> Result<()> {
+        self.open = backend.table(JOINED, None)?;
         Ok(())
     }
 

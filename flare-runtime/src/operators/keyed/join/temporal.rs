@@ -9,7 +9,7 @@ use crate::api::Counter;
 use crate::error::Result;
 use crate::model::{Batch, Either, Key, Timestamp};
 use crate::operators::keyed::{KeyedOperator, Turn};
-use crate::state::{Kept, SnapshotReader, SnapshotWriter, Table, Timers};
+use crate::state::{Backend, Kept, SnapshotReader, SnapshotWriter, Table, Timers};
 
 /// What is known of a key.
 #[derive(Serialize, Deserialize)]
@@ -115,6 +115,11 @@ where
     }
 
     fn processing_time(&mut self, _turn: &mut Turn<'_, U>) -> Result<()> {
+        Ok(())
+    }
+
+    fn open(&mut self, backend: &Backend) -> Result<()> {
+        self.known = backend.table(JOINED, None)?;
         Ok(())
     }
 

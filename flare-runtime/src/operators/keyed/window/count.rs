@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use crate::error::Result;
 use crate::model::{Batch, Key, Timestamp};
 use crate::operators::keyed::{Aggregate, KeyedOperator, Turn};
-use crate::state::{SnapshotReader, SnapshotWriter, Table};
+use crate::state::{Backend, SnapshotReader, SnapshotWriter, Table};
 
 use super::WINDOWS;
 
@@ -64,6 +64,11 @@ where
     }
 
     fn processing_time(&mut self, _turn: &mut Turn<'_, U>) -> Result<()> {
+        Ok(())
+    }
+
+    fn open(&mut self, backend: &Backend) -> Result<()> {
+        self.table = backend.table(WINDOWS, None)?;
         Ok(())
     }
 

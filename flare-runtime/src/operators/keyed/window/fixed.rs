@@ -4,6 +4,7 @@
 //! added to one accumulator, however many windows it belongs to.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::marker::PhantomData;
 
 use indexmap::IndexMap;
@@ -13,7 +14,7 @@ use super::{Domain, WINDOWS, Window, WindowOut, WindowParts};
 use crate::error::Result;
 use crate::model::{Batch, Key, Meta, Timestamp};
 use crate::operators::keyed::{Aggregate, KeyedOperator, Turn};
-use crate::state::{SnapshotReader, SnapshotWriter, Table};
+use crate::state::{Backend, SnapshotReader, SnapshotWriter, Table};
 
 /// The name under which is kept which windows have given their results.
 const FIRED: &str = "flare.fired";
@@ -22,6 +23,7 @@ const FIRED: &str = "flare.fired";
 pub struct FixedWindows<K, T, F, A: Aggregate<T>, W> {
     parts: WindowParts<F, A, W>,
     grid: Grid,
+    backend: Backend,
     panes: BTreeMap<i64, Table<K, A::Accumulator>>,
     /// Windows that start before this moment are over, and have given their result if they had any record.
     fired: i64,
@@ -60,7 +62,7 @@ where
     /// Windows of these parts.
     pub fn new(parts: WindowParts<F, A, W>, grid: Grid) -> Self {
         let (panes, fired) = (BTreeMap::new(), i64::MIN);
-        Self { parts, grid, panes, fired, early_at: None, types: PhantomData }
+        Self { parts, grid, backend: Backend::Memory, panes, fired, early_at: None, types: PhantomData }
     }
 
     /// Whether the window takes no records any more.
@@ -143,19 +145,24 @@ where
     }
 
     /// Goes to the pane of a moment, whose table is out of the others until [`FixedWindows::leave`].
-    fn enter(&mut self, moment: Timestamp, time: Timestamp) -> Spot<K, A::Accumulator> {
+    fn enter(&mut self, moment: Timestamp, time: Timestamp) -> Result<Spot<K, A::Accumulator>> {
         let pane = self.grid.pane_of(moment);
         let start = pane.start.as_millis();
         // Between windows that are shorter than their slide, a record belongs to none.
-        let Some(last) = self.grid.last_of(start) else { return Spot { pane, fate: Fate::Nowhere } };
+        let Some(last) = self.grid.last_of(start) else {
+            return Ok(Spot { pane, fate: Fate::Nowhere });
+        };
         if self.is_closed(last, time) {
-            return Spot { pane, fate: Fate::Late };
+            return Ok(Spot { pane, fate: Fate::Late });
         }
         let over = self.grid.windows_of(start).filter(|window| window.is_over(time));
         let mut again: Vec<_> = over.filter(|window| !self.is_closed(*window, time)).collect();
         again.reverse();
-        let table = self.panes.remove(&start).unwrap_or_else(|| Table::new(None));
-        Spot { pane, fate: Fate::Open { table, again } }
+        let table = match self.panes.remove(&start) {
+            Some(table) => table,
+            None => self.backend.table(WINDOWS, None)?,
+        };
+        Ok(Spot { pane, fate: Fate::Open { table, again } })
     }
 
     fn leave(&mut self, spot: Spot<K, A::Accumulator>) {
@@ -221,7 +228,10 @@ where
                 spot.take().into_iter().for_each(|spot| self.leave(spot));
             }
             // Moved only when the pane changes: it holds a whole table.
-            let here = spot.get_or_insert_with(|| self.enter(moment, time));
+            if spot.is_none() {
+                spot = Some(self.enter(moment, time)?);
+            }
+            let here = spot.as_mut().expect("just entered");
             self.record(here, item, meta, turn)?;
         }
         spot.into_iter().for_each(|spot| self.leave(spot));
@@ -265,6 +275,11 @@ where
         Ok(())
     }
 
+    fn open(&mut self, backend: &Backend) -> Result<()> {
+        self.backend = backend.clone();
+        Ok(())
+    }
+
     fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {
         writer.own(FIRED, &self.fired)?;
         let mut table = writer.table::<K, (i64, A::Accumulator)>(WINDOWS, false)?;
@@ -275,9 +290,13 @@ where
 
     fn restore(&mut self, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
         self.fired = reader.own(FIRED)?.into_iter().min().unwrap_or(i64::MIN);
-        let panes = &mut self.panes;
+        let Self { panes, backend, .. } = self;
         reader.table(WINDOWS, |key: K, _, (start, accumulator): (i64, A::Accumulator)| {
-            panes.entry(start).or_insert_with(|| Table::new(None)).insert(&key, accumulator, now)
+            let pane = match panes.entry(start) {
+                Entry::Occupied(pane) => pane.into_mut(),
+                Entry::Vacant(free) => free.insert(backend.table(WINDOWS, None)?),
+            };
+            pane.insert(&key, accumulator, now)
         })?;
         self.plan_early(now);
         Ok(())

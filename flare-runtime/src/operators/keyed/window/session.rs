@@ -11,18 +11,21 @@ use super::{Domain, WINDOWS, Window, WindowOut, WindowParts};
 use crate::error::Result;
 use crate::model::{Batch, Key, Timestamp};
 use crate::operators::keyed::{Aggregate, KeyedOperator, Turn};
-use crate::state::{SnapshotReader, SnapshotWriter, Table};
+use crate::state::{Backend, SnapshotReader, SnapshotWriter, Table};
 
 /// Session windows.
 pub struct SessionWindows<K, T, F, A: Aggregate<T>, W> {
     parts: WindowParts<F, A, W>,
     gap: Duration,
     /// The sessions of a key, by their start.
-    sessions: Table<K, SmallVec<[Session<A::Accumulator>; 1]>>,
+    sessions: Table<K, Sessions<A::Accumulator>>,
     /// Keys that have a session which ends then, or is closed; a key may come twice, and too early.
     ends: BTreeMap<Timestamp, Vec<K>>,
     types: PhantomData<fn(T)>,
 }
+
+/// Most keys have one.
+type Sessions<A> = SmallVec<[Session<A>; 1]>;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Session<A> {
@@ -172,18 +175,22 @@ where
         self.fire(turn.now, turn)
     }
 
+    fn open(&mut self, backend: &Backend) -> Result<()> {
+        self.sessions = backend.table(WINDOWS, None)?;
+        Ok(())
+    }
+
     fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {
-        let mut table = writer.table::<K, Vec<Session<A::Accumulator>>>(WINDOWS, false)?;
-        self.sessions.for_each(|key, sessions| table.put(key, Timestamp::MIN, &sessions.as_slice()))
+        self.sessions.snapshot(WINDOWS, writer)
     }
 
     fn restore(&mut self, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
         let Self { sessions, ends, .. } = self;
-        reader.table(WINDOWS, |key: K, _, own: Vec<Session<A::Accumulator>>| {
+        reader.table(WINDOWS, |key: K, _, own: Sessions<A::Accumulator>| {
             for session in &own {
                 ends.entry(session.armed).or_default().push(key.clone());
             }
-            sessions.insert(&key, own.into(), now)
+            sessions.insert(&key, own, now)
         })
     }
 }
