@@ -75,6 +75,7 @@ const ATTRIBUTES: &[Attribute] = &[
 /// Sections that no attribute writes.
 const CONFIGURED_ONLY: &[(&str, &str)] = &[
     ("operator.ID", ""),
+    ("state", ""),
     ("dirty", ""),
     ("datasource.NAME", "jdbc"),
     ("cluster.NAME", "kafka"),

@@ -87,7 +87,9 @@ pub mod keyed {
     pub use flare_runtime::job::{BroadcastStream, ConnectedStreams};
     pub use flare_runtime::model::Key;
     pub use flare_runtime::operators::keyed::join::RelativeTime;
-    pub use flare_runtime::operators::keyed::window::Window;
+    pub use flare_runtime::operators::keyed::window::{
+        Clearing, EveryCount, EveryTime, Fire, Trigger, TriggerContext, Window,
+    };
     pub use flare_runtime::operators::keyed::{
         Aggregate, BroadcastProcess, CoProcess, Context, Count, Fold, Process, Sum, Timer, TopN,
     };

@@ -3,6 +3,7 @@
 mod builder;
 mod cli;
 mod connected;
+mod count_windows;
 #[cfg(feature = "jdbc")]
 mod datasources;
 mod declared;

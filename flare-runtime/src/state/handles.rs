@@ -76,8 +76,21 @@ impl<V: Kept> ValueState<V> {
     where
         V: Default,
     {
+        self.update_or(cx, V::default, change)
+    }
+
+    /// As [`ValueState::update`], with a value made by `make` where there is none.
+    ///
+    /// # Errors
+    /// When the backend cannot read or write it.
+    pub fn update_or<A: Access, R>(
+        &self,
+        cx: &mut A,
+        make: impl FnOnce() -> V,
+        change: impl FnOnce(&mut V) -> R,
+    ) -> Result<R> {
         let (table, key, now) = cx.states().at::<V>(self.index);
-        Ok(change(table.get_or_insert_with(key, now, V::default)?))
+        Ok(change(table.get_or_insert_with(key, now, make)?))
     }
 
     /// Takes the value out.

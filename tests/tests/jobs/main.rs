@@ -5,6 +5,7 @@
 mod alignment;
 mod command_line;
 mod connectors;
+mod count_windows;
 mod crashes;
 mod dirty;
 mod endings;

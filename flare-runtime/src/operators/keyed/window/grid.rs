@@ -32,7 +32,9 @@ pub enum Grid {
 impl Grid {
     /// Windows of `size`, of which one begins every `slide`, one of them at `offset`.
     pub fn even(size: i64, slide: i64, offset: i64) -> Self {
-        Self::Even { size, slide, offset, pane: gcd(size, slide) }
+        let pane = common_divisor(size.unsigned_abs(), slide.unsigned_abs());
+        let pane = i64::try_from(pane).unwrap_or(i64::MAX);
+        Self::Even { size, slide, offset, pane }
     }
 
     /// The pane that a moment belongs to: what windows that overlap have in common.
@@ -77,7 +79,8 @@ impl Grid {
     }
 }
 
-fn gcd(mut a: i64, mut b: i64) -> i64 {
+/// The largest number that divides both.
+pub(super) fn common_divisor(mut a: u64, mut b: u64) -> u64 {
     while b != 0 {
         (a, b) = (b, a % b);
     }

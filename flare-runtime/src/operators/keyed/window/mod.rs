@@ -2,13 +2,17 @@
 
 mod count;
 mod fixed;
+mod global;
 mod grid;
 mod session;
+mod sliding_count;
 
 pub use count::CountWindows;
 pub use fixed::FixedWindows;
+pub use global::{Clearing, EveryCount, EveryTime, Fire, GlobalWindow, Trigger, TriggerContext};
 pub use grid::Grid;
 pub use session::SessionWindows;
+pub use sliding_count::SlidingCount;
 
 use std::time::Duration;
 
