@@ -111,6 +111,12 @@ pub mod source {
     pub use flare_runtime::model::{Batch, Control, Meta, Reject};
 }
 
+/// Figures of the job's author, made by [`Job::counter`] and the like.
+pub mod figures {
+    pub use flare_runtime::api::{Counter, Figure, Gauge, Histogram, Percentiles};
+    pub use flare_runtime::job::MultiCounter;
+}
+
 #[doc = include_str!("docs/test.md")]
 #[cfg(feature = "test")]
 pub mod test {

@@ -10,6 +10,7 @@ mod declared;
 mod dirty;
 mod dirty_command;
 mod event_time;
+mod figures;
 mod joins;
 mod keyed;
 mod load;
@@ -33,12 +34,15 @@ pub mod declare;
 pub use cli::{Binary, main};
 pub use connected::{BroadcastStream, ConnectedStreams};
 pub use event_time::Watermarks;
+pub use figures::MultiCounter;
+#[cfg(feature = "test")]
+pub(crate) use figures::USER;
 pub use keyed::{KeyedStream, WindowedStream};
 #[cfg(feature = "test")]
 pub(crate) use load::{Selection, Subject, describe_subject};
 pub use report::{OperatorFigures, Summary};
 #[cfg(feature = "test")]
-pub(crate) use run::{Running, check_all};
+pub(crate) use run::{Running, check_all, plan};
 pub use runner::Runner;
 pub use settings::{DirtySettings, JobSettings, OperatorSettings};
 pub use sinks::Carries;

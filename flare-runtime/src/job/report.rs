@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::figures::USER;
 use super::load::Described;
 use crate::api::Figure;
 use crate::engine::{Ending, Outcome};
@@ -127,6 +128,16 @@ fn number(figure: &Figure) -> u64 {
     }
 }
 
+fn shown(figure: &Figure) -> String {
+    match figure {
+        Figure::Count(count) => count.to_string(),
+        Figure::Level(level) => level.to_string(),
+        Figure::Durations(of) => {
+            format!("{} times, p50 {:?}, p99 {:?}, max {:?}", of.count, of.p50, of.p99, of.max)
+        }
+    }
+}
+
 impl Summary {
     pub(crate) fn new(
         job: String,
@@ -141,6 +152,9 @@ impl Summary {
         let mut skipped = 0;
         for ((operator, name), figure) in figures {
             operators.entry(operator.clone()).or_default().insert(name.clone(), *figure);
+            if operator == USER {
+                continue;
+            }
             if let Some(cause) = name.strip_prefix("dirty.") {
                 dirty.insert(format!("{operator} {}", cause.replace('.', " ")), number(figure));
             }
@@ -202,6 +216,9 @@ impl Summary {
                 let _ = write!(text, ", p50 {:?}, p99 {:?}", latency.p50, latency.p99);
             }
             text.push('\n');
+        }
+        for (name, figure) in self.operators.get(USER).into_iter().flatten() {
+            let _ = writeln!(text, "  {name}: {}", shown(figure));
         }
         for (operator, figures) in &self.operators {
             if let Some(late) = figures.get("late").map(number).filter(|late| *late > 0) {

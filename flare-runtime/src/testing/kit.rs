@@ -1,5 +1,6 @@
 //! A job under test: what stands in for the outside, and how it went.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::config::Place;
 use crate::error::Result;
 use crate::job::declare::{Connected, LookupRow};
 use crate::job::stand_ins::StandIns;
-use crate::job::{Job, Selection, Summary};
+use crate::job::{Job, Selection, Subject, Summary, USER, describe_subject, plan};
 use crate::model::{DirtyRecord, Timestamp};
 
 /// Runs a job in a test: its own function unchanged, with stand-ins for its sources, sinks and lookups.
@@ -165,6 +166,18 @@ impl FlareTest {
         self.drops_state = true;
     }
 
+    /// The graph of the job, as the job's binary shows it by `plan`; nothing is run.
+    ///
+    /// # Errors
+    /// What is wrong with the job or the test.
+    pub fn plan(self) -> Result<String> {
+        let subject = Subject { stand_ins: Some(Arc::new(self.stand_ins)), ..self.subject?.make()? };
+        let mut described = describe_subject(subject, &self.selection)?;
+        let text = plan(&described).text;
+        std::mem::take(&mut described.builder.problems).into_result()?;
+        Ok(text)
+    }
+
     pub(super) fn faults(&self) -> Faults {
         self.faults.clone()
     }
@@ -217,6 +230,22 @@ impl TestRun {
             Some(Figure::Count(count)) => *count,
             _ => 0,
         }
+    }
+
+    /// What a multi-counter of the job's author has counted, by label.
+    pub fn multi_counter(&self, name: &str) -> BTreeMap<String, u64> {
+        let figures = self.summary.operators.get(USER).into_iter().flatten();
+        let labels = figures.filter_map(|(figure, value)| {
+            let label = figure.strip_prefix(name)?.strip_prefix('{')?.strip_suffix('}')?;
+            let Figure::Count(count) = value else { return None };
+            Some((label.to_owned(), *count))
+        });
+        labels.collect()
+    }
+
+    /// A figure of an operator, of whatever kind: a level, or durations.
+    pub fn figure(&self, operator: &str, name: &str) -> Option<Figure> {
+        self.summary.operators.get(operator)?.get(name).copied()
     }
 
     /// The causes of the records that were turned aside, each as `stage of operator: cause`.

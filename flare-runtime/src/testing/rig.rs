@@ -35,7 +35,7 @@ impl Subjects {
         Self::Described(name.to_owned(), place, Arc::new(describe))
     }
 
-    fn make(&self) -> Result<Subject> {
+    pub(super) fn make(&self) -> Result<Subject> {
         match self {
             Self::Declared(name) => Subject::declared(Some(name)),
             Self::Described(name, place, describe) => {

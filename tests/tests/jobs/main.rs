@@ -9,6 +9,7 @@ mod count_windows;
 mod crashes;
 mod dirty;
 mod endings;
+mod figures;
 mod graph;
 mod joins;
 mod kit;
