@@ -12,6 +12,7 @@ mod generator;
 mod groups;
 mod jdbc;
 mod kafka;
+mod key;
 mod record;
 mod serde_names;
 #[cfg(test)]
@@ -60,4 +61,10 @@ pub fn async_lookup(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(FromRow, attributes(key, column))]
 pub fn from_row(item: TokenStream) -> TokenStream {
     from_row::derive(item.into()).into()
+}
+
+/// Makes a struct or an enum usable as the key of a stream.
+#[proc_macro_derive(Key)]
+pub fn key(item: TokenStream) -> TokenStream {
+    key::derive(item.into()).into()
 }

@@ -31,10 +31,12 @@
 //! Where to look next: [`Job`] is where streams begin, [`Stream`] has the operators, [`KeyedStream`] those with state
 //! and [`keyed`] what they are written with, [`Windows`] and [`Watermarks`] are about time, and each attribute has a page:
 //! [`macro@flare_job`], [`macro@kafka`], [`macro@jdbc`], [`macro@files`], [`macro@generator`],
-//! [`macro@async_lookup`].
+//! [`macro@async_lookup`]. A struct or an enum becomes a key by [`macro@Key`].
 
 #[doc = include_str!("docs/from_row.md")]
 pub use flare_macros::FromRow;
+#[doc = include_str!("docs/key.md")]
+pub use flare_macros::Key;
 #[doc = include_str!("docs/async_lookup.md")]
 pub use flare_macros::async_lookup;
 #[doc = include_str!("docs/files.md")]
@@ -52,7 +54,9 @@ pub use flare_runtime::error::{BoxError, Error, ErrorKind, Result};
 pub use flare_runtime::job::{
     BoxedStream, Job, KeyedStream, Runner, Shared, Stream, Summary, Watermarks, WindowedStream, Windows,
 };
-pub use flare_runtime::model::{DirtyRecord, FromRow, FromValue, IntoValue, Row, Secret, Timestamp, Value};
+pub use flare_runtime::model::{
+    DirtyRecord, FromRow, FromValue, IntoValue, Key, Row, Secret, Timestamp, Value,
+};
 pub use flare_runtime::operators::Routed;
 
 /// Where bad records go: the section `dirty` of the configuration, or [`Job::dirty`] in code.
@@ -84,8 +88,8 @@ pub mod dirty {
 /// Keyed state: what a [`Process`](keyed::Process) remembers for each key, its timers, aggregates, and operators over
 /// two streams.
 pub mod keyed {
+    pub use crate::Key;
     pub use flare_runtime::job::{BroadcastStream, ConnectedStreams};
-    pub use flare_runtime::model::Key;
     pub use flare_runtime::operators::keyed::join::RelativeTime;
     pub use flare_runtime::operators::keyed::window::{
         Clearing, EveryCount, EveryTime, Fire, Trigger, TriggerContext, Window,
@@ -133,8 +137,8 @@ pub mod prelude {
         Aggregate, Context, Count, Declare, ListState, MapState, Process, Sum, Timer, ValueState, Window,
     };
     pub use crate::{
-        BoxedStream, DirtyRecord, Error, FromRow, Job, Result, Routed, Shared, Stream, Timestamp, Watermarks,
-        Windows, async_lookup, files, flare_job, generator, jdbc, kafka,
+        BoxedStream, DirtyRecord, Error, FromRow, Job, Key, Result, Routed, Shared, Stream, Timestamp,
+        Watermarks, Windows, async_lookup, files, flare_job, generator, jdbc, kafka,
     };
     pub use serde::{Deserialize, Serialize};
 }
@@ -173,6 +177,6 @@ pub mod __private {
     pub use flare_runtime::job::declare::*;
     pub use flare_runtime::job::reference;
     pub use flare_runtime::job::{Binary, Job, main};
-    pub use flare_runtime::model::{Column, FromRow, Row, RowSchema};
+    pub use flare_runtime::model::{Column, FromRow, Row, RowSchema, derived_key};
     pub use inventory;
 }

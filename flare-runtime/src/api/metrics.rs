@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// A number that only grows.
 #[derive(Clone, Debug, Default)]
@@ -73,21 +73,29 @@ impl fmt::Debug for Histogram {
     }
 }
 
-/// A histogram's summary.
+/// A histogram's summary; for programs, durations are seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Percentiles {
     /// Number of durations.
     pub count: u64,
     /// Median.
+    #[serde(serialize_with = "seconds")]
     pub p50: Duration,
     /// 99th percentile.
+    #[serde(serialize_with = "seconds")]
     pub p99: Duration,
     /// Longest.
+    #[serde(serialize_with = "seconds")]
     pub max: Duration,
 }
 
-/// A figure's value at one moment.
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+/// A figure's value at one moment; for programs, its number or numbers alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Figure {
     /// Of a [`Counter`].
     Count(u64),
@@ -149,5 +157,21 @@ impl Metrics {
             (key.clone(), figure)
         });
         figures.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_programs_the_numbers_alone() {
+        let metrics = Metrics::default();
+        metrics.counter("a", "late").add(3);
+        metrics.gauge("b", "open").set(-1);
+        metrics.histogram("c", "latency").record(Duration::from_millis(1));
+        let figures: Vec<_> = metrics.snapshot().into_values().collect();
+        let shown = serde_json::to_string(&figures).expect("plain data");
+        assert_eq!(shown, r#"[3,-1,{"count":1,"p50":0.001003,"p99":0.001003,"max":0.001003}]"#);
     }
 }

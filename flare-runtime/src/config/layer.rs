@@ -121,6 +121,11 @@ impl Layer {
         Self { origin: Origin::Attribute(place), values: table(arguments) }
     }
 
+    /// What counts where nothing is configured.
+    pub fn defaults(values: &[(&str, Literal)]) -> Self {
+        Self { origin: Origin::Default, values: table(values) }
+    }
+
     /// A configuration file's content.
     ///
     /// # Errors

@@ -145,7 +145,7 @@ where
     #[track_caller]
     pub fn process<P: CoProcess<K, S::Out, R::Out>>(self, process: P) -> BoxedStream<P::Out> {
         let place = Place::here();
-        self.into_input(place).process("process", place, BothSides(process))
+        self.into_input(place).gives_time().process("process", place, BothSides(process))
     }
 
     /// Ends the stages before, so that the operator's own can begin.
@@ -155,10 +155,14 @@ where
     ) -> KeyedInput<Either<S::Out, R::Out>, K, impl EitherKey<S::Out, R::Out, K>> {
         let (left, mut left_key) = self.left.into_side(place, Either::<_, R::Out>::Left);
         let (right, mut right_key) = self.right.into_side(place, Either::<S::Out, _>::Right);
-        KeyedInput::new(together(left, right), move |record: &Either<S::Out, R::Out>| match record {
+        let has_time = [&left, &right].iter().all(|side| side.job.lock().graph.has_time(&side.ports));
+        let key = move |record: &Either<S::Out, R::Out>| match record {
             Either::Left(record) => left_key(record),
             Either::Right(record) => right_key(record),
-        })
+        };
+        let mut input = KeyedInput::new(together(left, right), key);
+        input.has_time = has_time;
+        input
     }
 }
 
@@ -189,7 +193,7 @@ where
                 Either::Right(_) => unreachable!("control records are broadcast"),
             });
         input.check_states(place, |states| process.clone().open(states));
-        input.operator("process", place, move |_, _| {
+        input.gives_time().operator("process", place, move |_, _| {
             let operator = BroadcastOperator::new(key_of.clone(), process.clone());
             operator.expect("its states were declared before")
         })

@@ -61,7 +61,7 @@ impl<S: Step> Stream<S> {
             Box::new(Stamping::new(wiring.input::<S::Out>(), downstream, strategy.clone(), keeping))
         };
         let head = job.lock().numbered("event_time", place);
-        let info = StageInfo { behind_dirty, ..StageInfo::new(head) };
+        let info = StageInfo { behind_dirty, gives_time: true, ..StageInfo::new(head) };
         let add = Box::new(Graph::add_stage::<S::Out>);
         BoxedStream::from_stage(&job, OpenStage { info, build: Box::new(build), reads: ports, add })
     }

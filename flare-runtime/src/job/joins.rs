@@ -6,7 +6,7 @@ use super::windows::Windows;
 use crate::config::Place;
 use crate::model::Key;
 use crate::operators::Step;
-use crate::operators::keyed::join::{CoGroup, IntervalJoin, Joined, RelativeTime, TemporalJoin};
+use crate::operators::keyed::join::{CoGroup, IntervalJoin, Joined, NEEDS_TIME, RelativeTime, TemporalJoin};
 use crate::operators::keyed::window::Window;
 
 impl<S, K, F> KeyedStream<S, K, F>
@@ -59,8 +59,9 @@ where
             self.stream.job().lock().problems.add("bad-interval", place, message, remedy);
         }
         let input = self.connect(other).into_input(place);
+        input.check_time("an interval join", place, NEEDS_TIME);
         let late = input.late();
-        input.operator("interval_join", place, move |key, wiring| {
+        input.gives_time().operator("interval_join", place, move |key, wiring| {
             IntervalJoin::new(key, join.clone(), bounds.clone(), late(wiring))
         })
     }
@@ -138,8 +139,9 @@ where
     {
         let place = Place::here();
         let input = self.connect(versions).into_input(place);
+        input.check_time("a temporal join", place, NEEDS_TIME);
         let late = input.late();
-        input.operator("temporal_join", place, move |key, wiring| {
+        input.gives_time().operator("temporal_join", place, move |key, wiring| {
             TemporalJoin::new(key, join.clone(), late(wiring))
         })
     }

@@ -13,7 +13,8 @@ use crate::config::Place;
 use crate::error::Result;
 use crate::model::{Key, KeyGroups};
 use crate::operators::keyed::window::{
-    CountWindows, FixedWindows, Results, ResultsAndLate, SessionWindows, Window, WindowOut, WindowParts,
+    self, CountWindows, Domain, FixedWindows, Results, ResultsAndLate, SessionWindows, Window, WindowOut,
+    WindowParts,
 };
 use crate::operators::keyed::{
     Aggregate, Aggregating, Count, KeyedOperator, KeyedSubtask, Process, ProcessOperator, Reducing, Sum,
@@ -34,6 +35,12 @@ pub struct KeyedStream<S: Step, K, F> {
 pub(super) struct KeyedInput<T, K, F> {
     pub(super) parts: Parts,
     key: F,
+    /// What the operator is, for reports.
+    detail: String,
+    /// Whether records of every stream that it reads can have an event time.
+    pub(super) has_time: bool,
+    /// Whether those that it gives can, whatever it reads.
+    gives_time: bool,
     types: PhantomData<fn(T) -> K>,
 }
 
@@ -84,7 +91,8 @@ where
     /// Runs the user's own operator: states, timers, records out.
     #[track_caller]
     pub fn process<P: Process<K, S::Out>>(self, process: P) -> BoxedStream<P::Out> {
-        self.into_input().process("process", Place::here(), process)
+        // Its timers give what they emit the time for which they were set.
+        self.into_input().gives_time().process("process", Place::here(), process)
     }
 
     /// The number of records of each key so far, at each record.
@@ -141,7 +149,8 @@ where
             let message = "a window of 0 records never ends";
             self.stream.job().lock().problems.add("bad-window", place, message, "write at least 1");
         }
-        self.into_input().operator("count_window", place, move |key, _| {
+        let input = self.into_input().described(format!("{size} records"));
+        input.operator("count_window", place, move |key, _| {
             CountWindows::new(key, aggregate.clone(), size, out.clone())
         })
     }
@@ -176,7 +185,26 @@ where
 {
     /// Of ports, whose records have the key that `key` gives.
     pub(super) fn new(parts: Parts, key: F) -> Self {
-        Self { parts, key, types: PhantomData }
+        let has_time = parts.job.lock().graph.has_time(&parts.ports);
+        Self { parts, key, detail: String::new(), has_time, gives_time: false, types: PhantomData }
+    }
+
+    /// Says what the operator is, for reports.
+    pub(super) fn described(self, detail: String) -> Self {
+        Self { detail, ..self }
+    }
+
+    /// Says that the operator itself gives its records an event time.
+    pub(super) fn gives_time(self) -> Self {
+        Self { gives_time: true, ..self }
+    }
+
+    /// Has it told before the job starts that `operator` would meet records without an event time.
+    pub(super) fn check_time(&self, operator: &str, place: Place, remedy: &str) {
+        if !self.has_time {
+            let message = format!("{operator} goes by event time, and no source before it gives one");
+            self.parts.job.lock().problems.add("no-event-time", place, message, remedy);
+        }
     }
 
     /// Adds the stage of a user's operator.
@@ -232,6 +260,9 @@ where
             Shape::Session(Duration::MAX)
         });
         let (firing, late) = (windows.firing, self.late());
+        if firing.domain == Domain::Event {
+            self.check_time("a window", place, window::NEEDS_TIME);
+        }
         let parts = move |key, wiring: &Wiring| WindowParts {
             key,
             aggregate: aggregate.clone(),
@@ -239,12 +270,13 @@ where
             firing,
             late: late(wiring),
         };
+        let input = self.described(windows.describe()).gives_time();
         match shape {
             Shape::Grid(grid) => {
-                self.operator(kind, place, move |key, wiring| FixedWindows::new(parts(key, wiring), grid))
+                input.operator(kind, place, move |key, wiring| FixedWindows::new(parts(key, wiring), grid))
             }
             Shape::Session(gap) => {
-                self.operator(kind, place, move |key, wiring| SessionWindows::new(parts(key, wiring), gap))
+                input.operator(kind, place, move |key, wiring| SessionWindows::new(parts(key, wiring), gap))
             }
         }
     }
@@ -266,14 +298,14 @@ where
         U: Send + 'static,
         B: FnMut(&mut Wiring, Downstream<U>) -> Box<dyn Subtask> + Send + 'static,
     {
-        let Self { parts: Parts { job, ports, behind_dirty }, key, .. } = self;
+        let Self { parts: Parts { job, ports, behind_dirty }, key, detail, gives_time, .. } = self;
         let (head, groups) = {
             let mut builder = job.lock();
             (builder.numbered(kind, place), builder.key_groups())
         };
         let partition: MakePartition<T> =
             Arc::new(move |parallelism| Box::new(ByKey { key: key.clone(), groups, parallelism }));
-        let info = StageInfo { behind_dirty, keyed: true, ..StageInfo::new(head) };
+        let info = StageInfo { detail, behind_dirty, keyed: true, gives_time, ..StageInfo::new(head) };
         let add = Box::new(move |graph: &mut Graph, node: StageNode, reads: &[PortRef]| {
             graph.add_keyed_stage(node, reads, partition)
         });

@@ -27,6 +27,7 @@ mod sources;
 pub(crate) mod stand_ins;
 mod stream;
 mod top_n;
+mod windowed;
 mod windows;
 
 pub mod declare;

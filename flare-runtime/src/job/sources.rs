@@ -110,11 +110,11 @@ impl Job {
     #[track_caller]
     pub fn values<T: Clone + Send + Sync + 'static>(&mut self, name: &str, values: Vec<T>) -> BoxedStream<T> {
         let values = Arc::new(values);
-        let stream = self.source_with(name, move |cx| {
+        let make: MakeSource<T> = Arc::new(move |cx| {
             let source = Values::new(Arc::clone(&values), &cx);
-            async move { source }
+            Box::pin(async move { Ok(Box::new(source?) as Box<dyn Source<T>>) })
         });
-        stream.parallelism(1)
+        self.start_own(name, Place::here(), make, false).parallelism(1)
     }
 
     /// A stream of a source of the user's own; `make` makes it for each subtask.
@@ -141,11 +141,22 @@ impl Job {
         F: Fn(SourceContext) -> M + Send + Sync + 'static,
         M: Future<Output = Result<R>> + Send + 'static,
     {
-        let place = Place::here();
         let make: MakeSource<T> = Arc::new(move |cx| {
             let making = make(cx);
             Box::pin(async move { Ok(Box::new(making.await?) as Box<dyn Source<T>>) })
         });
+        // Whether it does is not known here.
+        self.start_own(name, Place::here(), make, true)
+    }
+
+    /// Starts a source without a connector, whose records can have an event time if `gives_time`.
+    fn start_own<T: Send + 'static>(
+        &mut self,
+        name: &str,
+        place: Place,
+        make: MakeSource<T>,
+        gives_time: bool,
+    ) -> BoxedStream<T> {
         let mut builder = self.handle.lock();
         let path = format!("source.{name}");
         let Builder { config, problems, .. } = &mut *builder;
@@ -154,7 +165,7 @@ impl Job {
         section.finish(problems);
         let head = builder.named(&path, Role::Source, place);
         drop(builder);
-        let info = StageInfo { detail: "own source".to_owned(), ..StageInfo::new(head) };
+        let info = StageInfo { detail: "own source".to_owned(), gives_time, ..StageInfo::new(head) };
         self.start(info, make, settings, None, false)
     }
 
@@ -176,11 +187,14 @@ impl Job {
                 Box::pin(async { Err(Error::new(ErrorKind::Config, "the source has no valid settings")) })
             });
             drop(builder);
-            return Ok(self.start(StageInfo::new(head), broken, None, None, false));
+            let info = StageInfo { gives_time: true, ..StageInfo::new(head) };
+            return Ok(self.start(info, broken, None, None, false));
         };
+        // What stands in for a source may say when its records happened.
+        let gives_time = builder.is_tested() || opened.event_time.is_some();
         drop(builder);
         let Opened { detail, replayable, make, settings, event_time, keeps_time } = opened;
-        let info = StageInfo { detail, replayable, ..StageInfo::new(head) };
+        let info = StageInfo { detail, replayable, gives_time, ..StageInfo::new(head) };
         Ok(self.start(info, make, Some(settings), event_time, keeps_time))
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
+use crate::model::format_duration;
 use crate::operators::keyed::window::{Domain, Firing, Grid};
 
 /// Windows of time, and when they give results.
@@ -89,6 +90,23 @@ impl Windows {
         self
     }
 
+    /// What they are, for reports: `sliding 1h by 1m, lateness 10s`.
+    pub(super) fn describe(&self) -> String {
+        let Firing { domain, lateness, early } = self.firing;
+        let kind = match self.kind {
+            Kind::Fixed { size, slide } if size == slide => format!("tumbling {}", show(size)),
+            Kind::Fixed { size, slide } => format!("sliding {} by {}", show(size), show(slide)),
+            Kind::Days { count, zone } => format!("days {count} {zone}"),
+            Kind::Session { gap } => format!("session {}", show(gap)),
+        };
+        let offset = (!self.offset.is_zero()).then(|| format!("offset {}", show(self.offset)));
+        let lateness = (!lateness.is_zero()).then(|| format!("lateness {}", show(lateness)));
+        let early = early.map(|every| format!("early every {}", show(every)));
+        let domain = (domain == Domain::Processing).then(|| "processing time".to_owned());
+        let parts = [Some(kind), offset, lateness, early, domain];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
     /// What operators need, or what cannot be.
     pub(super) fn shape(&self) -> Result<Shape, Problem> {
         let problem = |message: &str, remedy| Err((message.to_owned(), remedy));
@@ -131,5 +149,26 @@ impl Windows {
         let slide = millis(slide);
         let offset = i64::try_from(self.offset.as_millis()).unwrap_or(0) % slide;
         Grid::even(millis(size), slide, offset)
+    }
+}
+
+/// Without blanks, which part what stands beside it: `1h30m`.
+fn show(duration: Duration) -> String {
+    format_duration(duration).replace(' ', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn describes_what_the_author_wrote() {
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+        let shown = |windows: Windows, expected| assert_eq!(windows.describe(), expected);
+        shown(Windows::tumbling(minute), "tumbling 1m");
+        shown(Windows::sliding(hour, minute).offset(minute * 90), "sliding 1h by 1m, offset 1h30m");
+        shown(Windows::session(minute * 30).processing_time(), "session 30m, processing time");
+        let days = Windows::days(1, "Europe/Berlin").allowed_lateness(hour).early(minute);
+        shown(days, "days 1 Europe/Berlin, lateness 1h, early every 1m");
     }
 }

@@ -11,11 +11,12 @@ use super::Timestamp;
 
 /// What a stream can be keyed by.
 ///
-/// A key's group follows from [`Key::hash32`] alone and stays the same for ever, since state is restored by it.
+/// A key's group follows from [`Key::hash32`] alone and stays the same for ever, since state is restored by it. A struct
+/// or an enum becomes a key by `#[derive(Key)]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the key of a stream",
     label = "not a key type",
-    note = "use an integer, bool, char, String or Timestamp, an Option of these, or a tuple of up to four"
+    note = "use an integer, bool, char, String or Timestamp, an Option of these, a tuple of up to four, or a struct or enum with `#[derive(Key)]`"
 )]
 pub trait Key:
     Clone + Eq + Ord + Hash + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
@@ -83,13 +84,17 @@ impl<K: Key> Key for Option<K> {
     }
 }
 
+/// The hash of parts in this order: `31 * hash + part`, from the first part on; of none it is 0.
+pub fn combine<const N: usize>(parts: [i32; N]) -> i32 {
+    let combined = parts.into_iter().reduce(|hash, part| hash.wrapping_mul(31).wrapping_add(part));
+    combined.unwrap_or(0)
+}
+
 macro_rules! tuple_keys {
     ($first:ident.$zero:tt $($part:ident.$index:tt)*) => {
         impl<$first: Key, $($part: Key),*> Key for ($first, $($part,)*) {
             fn hash32(&self) -> i32 {
-                let hash = self.$zero.hash32();
-                $(let hash = hash.wrapping_mul(31).wrapping_add(self.$index.hash32());)*
-                hash
+                combine([self.$zero.hash32() $(, self.$index.hash32())*])
             }
         }
     };

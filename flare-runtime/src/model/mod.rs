@@ -11,6 +11,8 @@ mod row_serializer;
 mod secret;
 mod time;
 
+pub mod derived_key;
+
 pub use batch::{Barrier, Batch, Control, Message, Meta};
 pub use dirty::{DirtyRecord, Reject};
 pub use either::Either;

@@ -90,7 +90,7 @@ pub struct StageInfo {
     pub fused: Vec<OperatorInfo>,
     /// Number of subtasks; `None` takes the job's.
     pub parallelism: Option<usize>,
-    /// What the head reads or writes, for reports: `kafka topic orders`.
+    /// What the head reads, writes or is, for reports: `kafka topic orders`, `tumbling 1m`.
     pub detail: String,
     /// Whether it lies behind the dirty-data output, so that nothing there can be turned aside again.
     pub behind_dirty: bool,
@@ -98,13 +98,24 @@ pub struct StageInfo {
     pub keyed: bool,
     /// Whether it is a source whose records can be read again at their offsets.
     pub replayable: bool,
+    /// Whether its records can have an event time, whatever it reads.
+    pub gives_time: bool,
 }
 
 impl StageInfo {
     /// A stage of one operator.
     pub fn new(head: OperatorInfo) -> Self {
         let (fused, detail) = (Vec::new(), String::new());
-        Self { head, fused, parallelism: None, detail, behind_dirty: false, keyed: false, replayable: false }
+        Self {
+            head,
+            fused,
+            parallelism: None,
+            detail,
+            behind_dirty: false,
+            keyed: false,
+            replayable: false,
+            gives_time: false,
+        }
     }
 }
 
@@ -302,6 +313,18 @@ impl Graph {
                 self.edges.push((EdgeInfo { from, to }, channels));
             }
         }
+    }
+
+    /// Whether records that leave by one of these ports can have an event time.
+    pub fn has_time(&self, ports: &[PortRef]) -> bool {
+        let mut timed: Vec<bool> = Vec::with_capacity(self.stages.len());
+        for (stage, node) in self.stages.iter().enumerate() {
+            // Dirty records have none, and they alone may come from a later stage.
+            let from = self.edges().filter(|edge| edge.to == stage && edge.from.port != Self::DIRTY_PORT);
+            let reads = from.map(|edge| edge.from.stage).any(|from| timed[from]);
+            timed.push(node.info.gives_time || reads);
+        }
+        ports.iter().any(|port| timed[port.stage])
     }
 
     /// The edges without their channels.

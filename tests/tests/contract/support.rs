@@ -103,7 +103,7 @@ pub(crate) async fn ended(mut process: Child) -> (ExitStatus, serde_json::Value)
 /// A figure of an operator, such as `lookup.User` and `requests`.
 pub(crate) fn figure(summary: &Summary, operator: &str, name: &str) -> u64 {
     let figures = serde_json::to_value(&summary.operators).unwrap();
-    figures[operator][name]["Count"].as_u64().unwrap_or_default()
+    figures[operator][name].as_u64().unwrap_or_default()
 }
 
 /// `INSERT` of many rows by statements of moderate length.

@@ -69,6 +69,10 @@ fn prints_a_summary_for_programs() {
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["records_in"], 3);
     assert_eq!(summary["ending"], "end of input");
+    let figures = &summary["operators"]["lookup.User"];
+    assert_eq!(figures["rows_missing"], 1, "{figures}");
+    let latency = &figures["request_latency"];
+    assert!(latency["count"].is_u64() && latency["p99"].is_f64() && latency["max"].is_f64(), "{figures}");
 }
 
 #[test]
@@ -189,6 +193,11 @@ fn shows_settings_with_their_origin_and_masks_secrets() {
     assert!(out.contains("sink.Wide.flush = 200ms  (attribute at"), "{out}");
     assert!(out.contains("datasource.users.password = ******"), "{out}");
     assert!(!out.contains("hunter2"), "{out}");
+    assert!(out.contains("dirty.connector = files  (flare.toml)"), "{out}");
+    folder.write("flare.toml", CONFIG.split("[dirty]").next().unwrap());
+    let out = text(&run(&folder, &["config"]).stdout);
+    assert!(out.contains("dirty.connector = log  (default)"), "{out}");
+    assert!(out.contains("dirty.level = warn  (default)"), "{out}");
 }
 
 #[test]

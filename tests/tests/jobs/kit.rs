@@ -285,6 +285,34 @@ fn what_is_late_follows_from_the_order_of_records() {
     assert!(run.summary.text().contains("window-1: 1 records came too late"), "{}", run.summary.text());
 }
 
+/// A record without an event time of its own.
+#[files(path = "visits")]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Visit {
+    id: u64,
+}
+
+#[test]
+fn a_mock_may_give_the_event_time_that_its_source_lacks() {
+    let describe = |job: &mut Job| {
+        let minutes =
+            job.source::<Visit>()?.key_by(|_| 0_u8).window(Windows::tumbling(Duration::from_secs(60)));
+        minutes
+            .sum(|visit| visit.id, |_, window, sum| receipt(sum, &window.start.to_string()))
+            .sink::<Receipt>()
+    };
+    let mut test = FlareTest::described("visits", describe);
+    let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+    let visits = MockSource::empty().record_at(at(5), Visit { id: 1 }).record_at(at(59), Visit { id: 2 });
+    test.source(visits.record_at(at(60), Visit { id: 4 }));
+    let out = test.sink::<Receipt>();
+    test.run().unwrap();
+    out.assert_eq([receipt(3, "1970-01-01T00:00:00.000Z"), receipt(4, "1970-01-01T00:01:00.000Z")]);
+    let real = flare::Runner::described("visits", describe).set("sink.Receipt.connector", "print");
+    let report = real.run_blocking().map(|_| ()).unwrap_err().report();
+    assert!(report.contains("no-event-time") && report.contains("kit.rs:"), "{report}");
+}
+
 /// Two structs of one name, of which only the job that uses them complains.
 mod twice {
     use flare::prelude::*;

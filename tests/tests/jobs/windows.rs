@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use flare::keyed::{Context, Count, Declare, MapState, Process, Sum, Timer, ValueState, Window};
 use flare::prelude::*;
+use flare::source::{Intake, Meta, Progress, Source, async_trait};
 use flare::{Watermarks, Windows};
 use proptest::prelude::*;
 
@@ -297,8 +298,48 @@ fn names_the_remedy_where_there_is_no_event_time() {
         windows.aggregate(Count, |_, _, count| count).for_each(out.collector());
         Ok(())
     };
-    let error = check(describe, |runner| runner).map(|_| ()).unwrap_err().report();
-    assert!(error.contains("event_time") && error.contains("window-1"), "{error}");
+    let error = check(describe, |runner| runner).map(|_| ()).unwrap_err();
+    let report = error.report();
+    assert_eq!(error.kind(), flare::ErrorKind::Config);
+    for expected in ["no-event-time", "windows.rs:", "`.event_time(…)`", "`.processing_time()`"] {
+        assert!(report.contains(expected), "{expected} in {report}");
+    }
+}
+
+#[test]
+fn a_source_that_may_give_event_time_is_believed_until_it_does_not() {
+    struct Once(bool);
+    #[async_trait]
+    impl Source<u32> for Once {
+        async fn read(&mut self, intake: &mut Intake<u32>) -> Result<Progress> {
+            if std::mem::replace(&mut self.0, true) {
+                return Ok(Progress::End);
+            }
+            intake.batch.push(1, Meta::NONE);
+            Ok(Progress::More)
+        }
+    }
+    let describe = |job: &mut Job, out: Collected<u64>| {
+        let own = job.source_with("own", |_| async { Ok(Once(false)) }).parallelism(1);
+        let windows = own.key_by(|n| *n).window(Windows::tumbling(ms(10)));
+        windows.aggregate(Count, |_, _, count| count).for_each(out.collector());
+        Ok(())
+    };
+    let report = check(describe, |runner| runner).map(|_| ()).unwrap_err().report();
+    assert!(report.contains("`.event_time(…)`") && report.contains("window-1"), "{report}");
+}
+
+#[test]
+fn a_window_behind_another_goes_by_its_event_time() {
+    let describe = |job: &mut Job, out: Collected<u64>| {
+        let keyed = job.values("numbers", vec![1_u32, 2]).key_by(|_| 0_u8);
+        let first = keyed.window(Windows::tumbling(ms(10)).processing_time()).count(|_, _, count| count);
+        let second = first.key_by(|_| 0_u8).window(Windows::tumbling(ms(60_000)));
+        second.sum(|count| *count, |_, _, sum| sum).for_each(out.collector());
+        Ok(())
+    };
+    let (_, out) = check(describe, |runner| runner).unwrap();
+    assert_eq!(out.items().into_iter().sum::<u64>(), 2);
 }
 
 #[test]

@@ -84,7 +84,7 @@ const CONFIGURATION: Place = Place { file: "configuration", line: 0 };
 
 /// Where dirty records go when nothing is configured.
 fn default_sink() -> Layer {
-    Layer::attribute(CONFIGURATION, &[("connector", Literal::Text("log")), ("level", Literal::Text("warn"))])
+    Layer::defaults(&[("connector", Literal::Text("log")), ("level", Literal::Text("warn"))])
 }
 
 fn info(head: OperatorInfo, detail: String) -> StageInfo {

@@ -27,6 +27,11 @@ pub trait Aggregate<T>: Clone + Send + 'static {
     /// Adds a record.
     fn add(&self, accumulator: &mut Self::Accumulator, record: &T);
 
+    /// Adds a record that nobody else needs, as [`Aggregate::add`] does.
+    fn add_owned(&self, accumulator: &mut Self::Accumulator, record: T) {
+        self.add(accumulator, &record);
+    }
+
     /// Adds the records of another accumulator.
     fn merge(&self, accumulator: &mut Self::Accumulator, other: &Self::Accumulator);
 
@@ -122,6 +127,44 @@ where
 
     fn result(&self, accumulator: &A) -> A {
         accumulator.clone()
+    }
+}
+
+/// Merges records into one; without a record there is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Reduce<F>(pub F);
+
+impl<T, F> Aggregate<T> for Reduce<F>
+where
+    T: Clone + Serialize + DeserializeOwned + Send + 'static,
+    F: Fn(&mut T, T) + Clone + Send + 'static,
+{
+    type Accumulator = Option<T>;
+    type Out = Option<T>;
+
+    fn create(&self) -> Option<T> {
+        None
+    }
+
+    fn add(&self, reduced: &mut Option<T>, record: &T) {
+        self.add_owned(reduced, record.clone());
+    }
+
+    fn add_owned(&self, reduced: &mut Option<T>, record: T) {
+        match reduced {
+            Some(reduced) => (self.0)(reduced, record),
+            None => *reduced = Some(record),
+        }
+    }
+
+    fn merge(&self, reduced: &mut Option<T>, other: &Option<T>) {
+        if let Some(other) = other {
+            self.add(reduced, other);
+        }
+    }
+
+    fn result(&self, reduced: &Option<T>) -> Option<T> {
+        reduced.clone()
     }
 }
 

@@ -15,11 +15,14 @@ use crate::model::{Meta, Timestamp};
 /// The name under which records that wait for partners are kept.
 pub(crate) const JOINED: &str = "records";
 
+/// How records get an event time.
+pub const NEEDS_TIME: &str =
+    "write `event_time = \"field\"` on both sources, or call `.event_time(…)` on both streams";
+
 /// The record's event time, without which there is no join.
 fn event_time<U>(meta: Meta, turn: &Turn<'_, U>) -> Result<Timestamp> {
     if meta.timestamp == Timestamp::MIN {
-        let message = "a join by event time met a record without one; \
-             write `event_time = \"field\"` on both sources, or call `.event_time(…)` on both streams";
+        let message = format!("a join by event time met a record without one; {NEEDS_TIME}");
         let error = Error::new(ErrorKind::Config, message).with("operator", &turn.stage.subtask);
         return Err(error.with("record", turn.stage.origin(meta)));
     }

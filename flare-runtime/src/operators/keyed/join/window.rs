@@ -30,6 +30,13 @@ where
         }
     }
 
+    fn add_owned(&self, (left, right): &mut Self::Accumulator, record: Either<A, B>) {
+        match record {
+            Either::Left(record) => left.push(record),
+            Either::Right(record) => right.push(record),
+        }
+    }
+
     fn merge(&self, (left, right): &mut Self::Accumulator, other: &Self::Accumulator) {
         left.extend_from_slice(&other.0);
         right.extend_from_slice(&other.1);

@@ -189,7 +189,7 @@ where
         };
         let key = (self.parts.key)(&item);
         let aggregate = &self.parts.aggregate;
-        aggregate.add(table.get_or_insert_with(&key, turn.now, || aggregate.create())?, &item);
+        aggregate.add_owned(table.get_or_insert_with(&key, turn.now, || aggregate.create())?, item);
         if !again.is_empty() {
             let (start, windows) = (spot.pane.start.as_millis(), again.clone());
             self.panes.insert(start, std::mem::replace(table, Table::new(None)));

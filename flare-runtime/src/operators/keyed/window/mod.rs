@@ -69,6 +69,10 @@ impl Window {
     }
 }
 
+/// How records get an event time, or windows go without.
+pub const NEEDS_TIME: &str = "write `event_time = \"field\"` on the source, call `.event_time(…)` on the stream, \
+     or use `.processing_time()`";
+
 /// By which time windows go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Domain {
@@ -168,8 +172,7 @@ impl<F, A, W> WindowParts<F, A, W> {
         match self.firing.domain {
             Domain::Processing => Ok(turn.now),
             Domain::Event if meta.timestamp == Timestamp::MIN => {
-                let message = "a window by event time met a record without one; \
-                     write `event_time = \"field\"` on the source, or use `.processing_time()`";
+                let message = format!("a window by event time met a record without one; {NEEDS_TIME}");
                 let error = Error::new(ErrorKind::Config, message).with("operator", &turn.stage.subtask);
                 Err(error.with("record", turn.stage.origin(meta)))
             }

@@ -50,8 +50,15 @@ where
         Self { parts, gap, sessions: Table::new(None), ends: BTreeMap::new(), types: PhantomData }
     }
 
-    /// Adds a record to the session that it belongs to, which it may make of several; `false` when that is closed.
-    fn add(&mut self, key: &K, moment: Timestamp, item: &T, time: Timestamp, now: Timestamp) -> Result<bool> {
+    /// Adds a record to the session that it belongs to, which it may make of several; gives it back when that is closed.
+    fn add(
+        &mut self,
+        key: &K,
+        moment: Timestamp,
+        item: T,
+        time: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<T>> {
         let Self { parts, gap, sessions, ends, .. } = self;
         let own = Window { start: moment, end: moment.saturating_add(*gap) };
         let sessions = sessions.get_or_insert_with(key, now, SmallVec::new)?;
@@ -61,7 +68,7 @@ where
             if sessions.is_empty() {
                 self.sessions.remove(key, now)?;
             }
-            return Ok(false);
+            return Ok(Some(item));
         }
         let mut joined: Option<Session<A::Accumulator>> = None;
         let mut index = 0;
@@ -83,7 +90,7 @@ where
         let fresh =
             || Session { window, accumulator: parts.aggregate.create(), given: false, armed: Timestamp::MAX };
         let mut session = joined.unwrap_or_else(fresh);
-        parts.aggregate.add(&mut session.accumulator, item);
+        parts.aggregate.add_owned(&mut session.accumulator, item);
         (session.window, session.given) = (window, false);
         // A look that comes too early is set anew then; one that would come too late is set now.
         if session.armed > window.last() {
@@ -92,7 +99,7 @@ where
         }
         let at = sessions.partition_point(|session| session.window < window);
         sessions.insert(at, session);
-        Ok(true)
+        Ok(None)
     }
 
     /// Gives what is over and forgets what is closed, of the keys that have an end by `time`.
@@ -148,7 +155,7 @@ where
             turn.stage.current = meta;
             let moment = self.parts.moment(meta, turn)?;
             let key = (self.parts.key)(&item);
-            if !self.add(&key, moment, &item, time, turn.now)? {
+            if let Some(item) = self.add(&key, moment, item, time, turn.now)? {
                 self.parts.too_late(item, meta, turn);
             } else if self.ends.first_key_value().is_some_and(|(at, _)| *at <= time) {
                 self.fire(time, turn)?;

@@ -1,0 +1,8 @@
+use flare::prelude::*;
+
+#[derive(Key)]
+struct Shop {
+    id: u32,
+}
+
+fn main() {}
