@@ -12,6 +12,7 @@ use crate::api::Figure;
 use crate::engine::{Ending, Outcome};
 use crate::monitor::Totals;
 use crate::plan::{self, Graph, OperatorInfo, Role};
+use crate::state::BackendKind;
 
 /// Versions, host, settings and graph, for the start of a job.
 pub(crate) fn environment(described: &Described, version: &str) -> String {
@@ -33,7 +34,11 @@ pub(crate) fn environment(described: &Described, version: &str) -> String {
     text.push_str("graph\n");
     text.push_str(&plan::text(&builder.graph, builder.settings.parallelism));
     if builder.graph.stages.iter().any(|node| node.info.keyed) {
-        text.push_str("state is in memory: it begins empty at every start, also after a crash\n");
+        let place = match builder.state.backend {
+            BackendKind::Memory => "in memory",
+            BackendKind::Disk => "on local disk",
+        };
+        let _ = writeln!(text, "state is {place}: it begins empty at every start, also after a crash");
     }
     text
 }

@@ -280,7 +280,7 @@ pub struct Reducing<K, T, F, R> {
     types: PhantomData<fn(T)>,
 }
 
-impl<K: Key, T, F, R> Reducing<K, T, F, R> {
+impl<K: Key, T: Kept, F, R> Reducing<K, T, F, R> {
     /// Reduces records by the key that `key` gives.
     pub fn new(key: F, reduce: R) -> Self {
         Self { key, reduce, table: Table::new(None), types: PhantomData }

@@ -62,7 +62,7 @@ pub struct IntervalJoin<K, A, B, F, J> {
     ends: Timers<K>,
 }
 
-impl<K: Key, A, B, F, J> IntervalJoin<K, A, B, F, J> {
+impl<K: Key, A: Kept, B: Kept, F, J> IntervalJoin<K, A, B, F, J> {
     /// Joins by the key that `key` gives, within bounds in milliseconds; `late` counts records that came too late.
     pub fn new(key: F, join: J, bounds: RangeInclusive<i64>, late: Counter) -> Self {
         Self { key, join, bounds, late, open: Table::new(None), ends: Timers::default() }
@@ -103,7 +103,7 @@ fn within<T>(side: &Side<T>, from: i64, to: i64) -> impl Iterator<Item = (i64, &
     side.range(from..=to).flat_map(|(time, records)| records.iter().map(|record| (*time, record)))
 }
 
-impl<K: Key, A, B, F, J> IntervalJoin<K, A, B, F, J> {
+impl<K: Key, A: Kept, B: Kept, F, J> IntervalJoin<K, A, B, F, J> {
     /// Joins a record with the partners that are there, and remembers it for those that come.
     fn meet<U>(
         &mut self,

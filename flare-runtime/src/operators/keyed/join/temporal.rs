@@ -36,7 +36,7 @@ pub struct TemporalJoin<K, A, V, F, J> {
     due: Timers<K>,
 }
 
-impl<K: Key, A, V, F, J> TemporalJoin<K, A, V, F, J> {
+impl<K: Key, A: Kept, V: Kept, F, J> TemporalJoin<K, A, V, F, J> {
     /// Joins by the key that `key` gives; `late` counts records that came too late.
     pub fn new(key: F, join: J, late: Counter) -> Self {
         Self { key, join, late, known: Table::new(None), due: Timers::default() }
