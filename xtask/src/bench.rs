@@ -19,7 +19,8 @@ struct Bench {
 const BENCHES: &[Bench] = &[
     Bench { name: "chain", features: &[], services: &[] },
     Bench { name: "lookup", features: &[], services: &[] },
-    Bench { name: "state", features: &[], services: &[] },
+    Bench { name: "state", features: &["disk-state"], services: &[] },
+    Bench { name: "large-state", features: &["disk-state"], services: &[] },
     Bench { name: "windows", features: &[], services: &[] },
     Bench { name: "kafka-json", features: &["kafka"], services: &["kafka"] },
 ];

@@ -23,6 +23,18 @@ struct Arguments {
     /// Numbers of subtasks to measure.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
     parallelism: Vec<usize>,
+    /// Backends to measure.
+    #[arg(long, value_delimiter = ',', default_values = ["memory", "disk"])]
+    backend: Vec<String>,
+}
+
+/// One job to measure.
+#[derive(Clone, Debug)]
+struct Case {
+    records: usize,
+    keys: u64,
+    parallelism: usize,
+    backend: String,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -39,7 +51,8 @@ fn events(records: usize, keys: u64) -> Vec<Vec<Event>> {
     })
 }
 
-fn flare(records: usize, keys: u64, parallelism: usize) -> Result<Run> {
+fn flare(case: &Case) -> Result<Run> {
+    let Case { records, keys, parallelism, backend } = case.clone();
     let (total, watch) = (Total::default(), Stopwatch::default());
     let source = Batches::new(events(records, keys), watch.clone());
     let mut sum = Sum::new(&total, &watch);
@@ -48,7 +61,7 @@ fn flare(records: usize, keys: u64, parallelism: usize) -> Result<Run> {
         counts.for_each(move |(key, count)| sum.add(key ^ count));
         Ok(())
     });
-    job.set("job.parallelism", parallelism).run_blocking()?;
+    job.set("job.parallelism", parallelism).set("state.backend", backend).run_blocking()?;
     Ok(Run { records: records as u64, checksum: total.get(), span: watch.span() })
 }
 
@@ -66,16 +79,15 @@ fn by_hand(records: usize, keys: u64) -> Run {
 }
 
 fn main() -> Result<()> {
-    let Arguments { options, records, keys, parallelism } = Arguments::parse();
+    let Arguments { options, records, keys, parallelism, backend } = Arguments::parse();
     let mut report = options.report();
     for keys in keys {
-        for parallelism in &parallelism {
-            let pairs = take_turns(
-                options.rounds,
-                || flare(records, keys, *parallelism),
-                || Ok(by_hand(records, keys)),
-            )?;
-            report.add(compared(Line::new("state", format!("memory-{keys}-x{parallelism}")), &pairs));
+        for (backend, parallelism) in
+            backend.iter().flat_map(|backend| parallelism.iter().map(move |of| (backend, *of)))
+        {
+            let case = Case { records, keys, parallelism, backend: backend.clone() };
+            let pairs = take_turns(options.rounds, || flare(&case), || Ok(by_hand(records, keys)))?;
+            report.add(compared(Line::new("state", format!("{backend}-{keys}-x{parallelism}")), &pairs));
         }
     }
     report.finish()

@@ -6,7 +6,9 @@ use super::states::Kept;
 use super::table::Table;
 use super::ttl::Ttl;
 use crate::config::{choices, settings};
-use crate::error::{Error, Result};
+#[cfg(not(feature = "disk-state"))]
+use crate::error::Error;
+use crate::error::Result;
 use crate::model::{Key, KeyGroups, SubtaskId};
 
 choices! {
@@ -24,8 +26,9 @@ settings! {
     pub struct StateSettings {
         /// What keeps states while the job runs: `memory` or `disk`, which needs the feature `disk-state`.
         backend: BackendKind = "memory",
-        /// Where `disk` keeps them, in a directory for each subtask; the default is in the system's directory of
-        /// temporary files. What is there is scratch: it is removed at the end, and when the job starts anew.
+        /// Where `disk` keeps them, in a directory for each subtask; the default is `flare-state-UID` in the system's
+        /// directory of temporary files. What is there is scratch: it is removed at the end, and what a killed job left
+        /// behind when it starts anew.
         directory: Option<String>,
         /// Memory of `disk` for values in use, of each subtask.
         write_buffer: ByteSize [from "1MiB"] = "64MiB",
@@ -82,14 +85,19 @@ impl StateSettings {
 
 #[cfg(feature = "disk-state")]
 fn on_disk(settings: &StateSettings, job: &str, subtask: &SubtaskId, groups: KeyGroups) -> Result<Backend> {
-    let base = settings.directory.as_ref().map_or_else(std::env::temp_dir, std::path::PathBuf::from);
-    // Two jobs of the same name on one machine must not meet.
-    let directory = base.join(format!("flare-state-{job}-{}", std::process::id()));
+    let directory = settings.directory.as_ref().map_or_else(temporary, std::path::PathBuf::from);
     let StateSettings { write_buffer, block_cache, .. } = settings;
     let (write_buffer, block_cache) = (write_buffer.as_u64(), block_cache.as_u64());
     let settings = super::disk::DiskSettings { directory, write_buffer, block_cache };
-    let store = super::disk::DiskStore::open(&settings, &format!("{}-{}", subtask.operator, subtask.index));
+    let store =
+        super::disk::DiskStore::open(&settings, &format!("{job}-{}-{}", subtask.operator, subtask.index));
     store.map(|store| Backend::Disk(store, groups)).map_err(|error| error.with("setting", "state.directory"))
+}
+
+/// In the directory of temporary files, where each user needs an own one.
+#[cfg(feature = "disk-state")]
+fn temporary() -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("flare-state-{}", rustix::process::getuid().as_raw()))
 }
 
 #[cfg(not(feature = "disk-state"))]

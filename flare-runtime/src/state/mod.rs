@@ -3,6 +3,8 @@
 pub mod codec;
 
 mod backend;
+#[cfg(feature = "disk-state")]
+mod disk;
 mod handles;
 mod snapshot;
 mod states;
@@ -11,6 +13,8 @@ mod timers;
 mod ttl;
 
 pub use backend::{Backend, BackendKind, StateSettings};
+#[cfg(feature = "disk-state")]
+pub use disk::{DiskSettings, DiskStore, DiskTable};
 pub use handles::{AggregatingState, ListState, MapState, ReducingState, ValueState};
 pub use snapshot::{SnapshotReader, SnapshotWriter, TableWriter};
 pub use states::{Access, Declare, Kept, States};

@@ -9,6 +9,8 @@ use flare::prelude::*;
 use flare::test::{Crash, Exploration, FlareTest, MockSource, Savepoint, TestSink};
 use flare::{Watermarks, Windows};
 
+use crate::windows::cases;
+
 /// What happens to a key.
 #[kafka(topic = "events", event_time = "at", out_of_orderness = "20ms")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +58,11 @@ fn others() -> Vec<Other> {
 /// Runs the job without a fault, and then in many ways with crashes: each time the same lines must come.
 #[track_caller]
 fn explore(name: &'static str, describe: fn(&mut Job) -> Result<()>) {
+    explore_on("memory", cases(), name, describe);
+}
+
+#[track_caller]
+fn explore_on(backend: &str, cases: u32, name: &'static str, describe: fn(&mut Job) -> Result<()>) {
     let run = |prepare: &dyn Fn(&mut FlareTest)| {
         let mut test = FlareTest::described(name, describe);
         test.source(MockSource::of(events()));
@@ -64,6 +71,7 @@ fn explore(name: &'static str, describe: fn(&mut Job) -> Result<()>) {
             test.source(MockSource::of(others()));
         }
         let out = test.sink::<Line>();
+        test.set("state.backend", backend);
         prepare(&mut test);
         test.run().unwrap();
         let mut lines = out.records();
@@ -72,8 +80,7 @@ fn explore(name: &'static str, describe: fn(&mut Job) -> Result<()>) {
     };
     let expected = run(&|_| {});
     assert!(expected.len() > 3, "{expected:?}");
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(60);
-    Exploration::of(cases).run(|case| assert_eq!(run(&|test| case.apply(test)), expected));
+    Exploration::of(cases.into()).run(|case| assert_eq!(run(&|test| case.apply(test)), expected));
 }
 
 #[test]
@@ -194,6 +201,20 @@ fn joins_survive_crashes() {
         let others = others.key_by(|other| other.key);
         events.key_by(|event| event.key).window_join(others, windows, pair).sink::<Line>()
     });
+}
+
+#[test]
+#[cfg(feature = "disk-state")]
+fn state_on_disk_survives_crashes() {
+    let explore = |name, describe| explore_on("disk", cases() / 4, name, describe);
+    explore("sums", sums);
+    explore("alarm", |job| {
+        job.source::<Event>()?.key_by(|event| event.key).process(Alarm::default()).sink::<Line>()
+    });
+    explore("sliding", |job| {
+        windows(job, Windows::sliding(Duration::from_millis(60), Duration::from_millis(20)))
+    });
+    explore("sessions", |job| windows(job, Windows::session(Duration::from_millis(30))));
 }
 
 fn both(job: &mut Job) -> Result<(BoxedStream<Event>, BoxedStream<Other>)> {
