@@ -130,10 +130,8 @@ impl<T> InputPort<T> {
     }
 
     fn advance_watermark(&mut self) {
-        let live = self.lanes.iter().filter(|lane| !lane.idle && !lane.ended);
-        let ended = self.lanes.iter().filter(|lane| lane.ended);
-        let slowest = live.map(|lane| lane.watermark).min();
-        let slowest = slowest.or_else(|| ended.map(|lane| lane.watermark).max());
+        // One at the end of its input has said so by the last watermark; one that was stopped goes on after a restore.
+        let slowest = self.lanes.iter().filter(|lane| !lane.idle).map(|lane| lane.watermark).min();
         let all_idle =
             self.lanes.iter().all(|lane| lane.idle || lane.ended) && self.lanes.iter().any(|lane| lane.idle);
         if all_idle {
@@ -404,6 +402,26 @@ mod tests {
         assert_eq!(drain(&mut port).await, ["Watermark(1970-01-01T00:00:00.005Z)"]);
         send(&senders[1], [control(Control::Idle)]).await;
         assert_eq!(drain(&mut port).await, ["Watermark(1970-01-01T00:00:00.010Z)"]);
+    }
+
+    #[tokio::test]
+    async fn a_stopped_lane_holds_event_time_back() {
+        let (senders, mut port) = port(2);
+        let watermark = |at| control(Control::Watermark(at));
+        let millis = Timestamp::from_millis;
+        send(&senders[1], [watermark(millis(900))]).await;
+        send(&senders[0], [watermark(millis(300)), control(Control::End)]).await;
+        assert_eq!(drain(&mut port).await, ["Watermark(1970-01-01T00:00:00.300Z)"]);
+        send(&senders[1], [control(Control::End)]).await;
+        assert_eq!(drain(&mut port).await, ["End"]);
+    }
+
+    #[tokio::test]
+    async fn a_lane_at_its_end_holds_nobody_back() {
+        let (senders, mut port) = self::port(2);
+        send(&senders[0], [control(Control::Watermark(Timestamp::MAX)), control(Control::End)]).await;
+        send(&senders[1], [control(Control::Watermark(Timestamp::from_millis(5)))]).await;
+        assert_eq!(drain(&mut port).await, ["Watermark(1970-01-01T00:00:00.005Z)"]);
     }
 
     #[tokio::test]

@@ -1,6 +1,8 @@
 //! A job's whole state at one barrier, and its file.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -162,9 +164,12 @@ impl Savepoint {
         if let Some(directory) = file.parent() {
             std::fs::create_dir_all(directory).map_err(failed)?;
         }
-        let unfinished = file.with_extension("unfinished");
-        std::fs::write(&unfinished, self.to_bytes()).map_err(failed)?;
-        std::fs::rename(&unfinished, file).map_err(failed)
+        let mut unfinished = file.as_os_str().to_owned();
+        unfinished.push(".unfinished");
+        // Else the name could be there before the bytes when the machine loses power.
+        let written = File::create(&unfinished)
+            .and_then(|mut open| open.write_all(&self.to_bytes()).and_then(|()| open.sync_all()));
+        written.and_then(|()| std::fs::rename(&unfinished, file)).map_err(failed)
     }
 
     /// Reads a savepoint from its file.
@@ -187,4 +192,125 @@ fn number<const N: usize>(bytes: &[u8]) -> Option<([u8; N], &[u8])> {
 fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     postcard::from_bytes(body)
         .map_err(|error| Error::new(ErrorKind::Failed, "the savepoint is damaged").caused_by(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::checkpoint::Restore;
+    use crate::model::{OperatorId, SubtaskId};
+    use crate::state::{SnapshotWriter, Table, Timers, Ttl};
+
+    const GROUPS: KeyGroups = KeyGroups { count: 8 };
+
+    fn savepoint() -> Savepoint {
+        let mut writer = SnapshotWriter::new(GROUPS);
+        let mut words = Table::new(Some(Ttl::after_write(std::time::Duration::from_secs(1))));
+        let mut timers = Timers::default();
+        for key in 0..20_u64 {
+            let lists = BTreeMap::from([(format!("word {key}"), vec![Some(key)])]);
+            words.insert(&key, lists, Timestamp::from_millis(5)).expect("memory");
+            timers.set(Timestamp::from_millis(9), &key);
+        }
+        words.snapshot("words", &mut writer).expect("plain data");
+        timers.snapshot(EVENT_TIMERS, &mut writer).expect("plain data");
+        writer.own("shared", &vec!["a".to_owned()]).expect("plain data");
+        let operators = [("words-1".to_owned(), vec![Arc::new(writer.finish()), Arc::default()])].into();
+        let taken_at = Timestamp::from_millis(7);
+        Savepoint { job: "job".to_owned(), barrier: 3, taken_at, max_parallelism: GROUPS.count, operators }
+    }
+
+    /// The bytes with a checksum that fits, as a foreign program could have written them.
+    fn with_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
+        let length = (bytes.len() - HEADER) as u64;
+        let checksum = crc32fast::hash(&bytes[HEADER..]);
+        bytes[MAGIC.len() + 4..HEADER - 4].copy_from_slice(&length.to_le_bytes());
+        bytes[HEADER - 4..HEADER].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// Begins with all that the bytes may hold.
+    fn restore(bytes: &[u8]) -> Result<()> {
+        let savepoint = Arc::new(Savepoint::from_bytes(bytes)?);
+        let _ = savepoint.timers::<u64>("words-1");
+        let restore = Restore { savepoint, drops_unread: false };
+        restore.check(&["words-1"].into(), GROUPS)?;
+        let subtask = SubtaskId { operator: OperatorId::from("words-1"), index: 0 };
+        let Some(restored) = restore.part(&subtask, 1) else { return Ok(()) };
+        let reader = SnapshotReader::new(&restored, GROUPS);
+        let ttl = Ttl::after_write(std::time::Duration::from_secs(1));
+        let mut words = Table::<u64, BTreeMap<String, Vec<Option<u64>>>>::new(Some(ttl));
+        words.restore("words", &reader, Timestamp::MIN)?;
+        Timers::<u64>::default().restore(EVENT_TIMERS, &reader)?;
+        reader.own::<Vec<String>>("shared")?;
+        reader.finish()
+    }
+
+    /// Whether an error says that a savepoint, or a state of one, is what is wrong.
+    fn is_named(error: &Error) -> bool {
+        let report = error.report();
+        report.contains("savepoint") || report.contains("snapshot")
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_bytes_are_always_an_error(at in any::<prop::sample::Index>(), bit in 0..8, cut in any::<bool>()) {
+            let mut bytes = savepoint().to_bytes();
+            prop_assert!(restore(&bytes).is_ok());
+            let at = at.index(bytes.len());
+            match cut {
+                true => bytes.truncate(at),
+                false => bytes[at] ^= 1_u8 << bit,
+            }
+            let error = restore(&bytes).expect_err("no savepoint any more");
+            prop_assert!(is_named(&error), "{}", error.report());
+        }
+
+        #[test]
+        fn foreign_bytes_never_panic(
+            flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            cut in proptest::option::of(any::<prop::sample::Index>()),
+        ) {
+            let mut bytes = savepoint().to_bytes();
+            if let Some(cut) = cut {
+                bytes.truncate(HEADER + cut.index(bytes.len() - HEADER));
+            }
+            let body = bytes.len() - HEADER;
+            for (at, byte) in flips.iter().filter(|_| body > 0) {
+                bytes[HEADER + at.index(body)] = *byte;
+            }
+            if let Err(error) = restore(&with_checksum(bytes)) {
+                prop_assert!(is_named(&error), "{}", error.report());
+            }
+        }
+    }
+
+    #[test]
+    fn another_number_of_key_groups_is_refused() {
+        let restore = Restore { savepoint: Arc::new(savepoint()), drops_unread: true };
+        let error = restore.check(&["words-1"].into(), KeyGroups { count: 9 }).expect_err("other groups");
+        assert!(error.report().contains("max_parallelism") && is_named(&error), "{}", error.report());
+    }
+
+    #[test]
+    fn a_key_of_another_group_is_refused() {
+        let parts = savepoint().operators["words-1"].clone();
+        let restored = Restored { parts, groups: 0..GROUPS.count, drops_unread: true };
+        let reader = SnapshotReader::new(&restored, KeyGroups { count: 9 });
+        let error = Timers::<u64>::default().restore(EVENT_TIMERS, &reader).expect_err("other groups");
+        let report = error.report();
+        assert!(report.contains("another key group") && report.contains(EVENT_TIMERS), "{report}");
+    }
+
+    #[test]
+    fn a_state_that_nobody_reads_is_refused() {
+        let parts = savepoint().operators["words-1"].clone();
+        let restored = Restored { parts, groups: 0..GROUPS.count, drops_unread: false };
+        let reader = SnapshotReader::new(&restored, GROUPS);
+        reader.own::<Vec<String>>("shared").expect("it is there");
+        let report = reader.finish().expect_err("two are unread").report();
+        assert!(report.contains("words") && !report.contains("shared"), "{report}");
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::keeping::Keeping;
@@ -62,15 +63,35 @@ pub(super) struct Watermarks<T> {
     sent: Timestamp,
     /// Whether all splits are idle, and this was said.
     idle: bool,
+    /// Whether the end of all input has passed.
+    ended: bool,
     /// How far splits had come in an earlier run.
     restored: BTreeMap<SplitId, Timestamp>,
+    /// What all subtasks had sent in an earlier run.
+    floor: Timestamp,
 }
 
 /// The name under which is kept how far splits have come.
 const WATERMARKS: &str = "flare.watermarks";
 
-/// A split by the operator that reads it and its name, and how far it has come.
-type SplitTime = (String, String, Timestamp);
+/// How far a subtask's event time has come.
+#[derive(Serialize, Deserialize)]
+struct Come {
+    /// What it has sent; the latest moment where it holds nobody back.
+    sent: Timestamp,
+    splits: Vec<SplitTime>,
+}
+
+/// How far a split has come.
+#[derive(Serialize, Deserialize)]
+struct SplitTime {
+    /// The operator that reads it, and its name; both empty for records without a split.
+    source: String,
+    name: String,
+    at: Timestamp,
+    /// Whether it was met since the last restore; else this is what was restored.
+    met: bool,
+}
 
 impl<T> Watermarks<T> {
     pub(super) fn new(strategy: WatermarkStrategy<T>) -> Self {
@@ -81,30 +102,46 @@ impl<T> Watermarks<T> {
             began: Instant::now(),
             sent: Timestamp::MIN,
             idle: false,
+            ended: false,
             restored: BTreeMap::new(),
+            floor: Timestamp::MIN,
         }
     }
 
-    /// Writes how far each split has come.
+    /// Writes how far each split has come, and what was sent.
     pub(super) fn snapshot(&self, names: &Splits, writer: &mut SnapshotWriter) -> Result<()> {
         // A split that is not met again yet keeps what it had.
         let before = self.restored.iter().filter(|(split, _)| !self.splits.contains_key(split));
-        let now = self.splits.iter().map(|(split, state)| (split, &state.watermark));
-        let named = |(split, at): (&SplitId, &Timestamp)| {
-            let SplitName { source, name } = names.name(*split)?;
-            Some((source.to_string(), name.to_string(), *at))
+        let before = before.map(|(split, at)| (split, *at, false));
+        // What was sent holds for every split, also for one that began behind it.
+        let now = self.splits.iter().map(|(split, state)| (split, state.watermark.max(self.sent), true));
+        let named = |(split, at, met): (&SplitId, Timestamp, bool)| {
+            let name =
+                names.name(*split).map(|SplitName { source, name }| (source.to_string(), name.to_string()));
+            let (source, name) = name.unwrap_or_default();
+            SplitTime { source, name, at, met }
         };
-        let all: Vec<SplitTime> = now.chain(before).filter_map(named).collect();
-        writer.own(WATERMARKS, &all)
+        let holds_nobody = self.ended || (self.assigned && self.splits.is_empty());
+        let sent = if holds_nobody { Timestamp::MAX } else { self.sent };
+        writer.own(WATERMARKS, &Come { sent, splits: now.chain(before).map(named).collect() })
     }
 
-    /// Takes up how far splits had come; where several subtasks know a split, the slowest leads.
+    /// Takes up how far splits had come; where several subtasks have met a split, the slowest leads.
     pub(super) fn restore(&mut self, names: &Splits, reader: &SnapshotReader<'_>) -> Result<()> {
-        for (source, name, at) in reader.own::<Vec<SplitTime>>(WATERMARKS)?.into_iter().flatten() {
-            let split = names.register(&OperatorId::from(source.as_str()), &name);
-            let known = self.restored.entry(split).or_insert(at);
-            *known = (*known).min(at);
+        let parts = reader.own::<Come>(WATERMARKS)?;
+        let slowest = parts.iter().map(|part| part.sent).min();
+        self.floor = slowest.filter(|sent| *sent < Timestamp::MAX).unwrap_or(Timestamp::MIN);
+        let mut known: BTreeMap<SplitId, (bool, Timestamp)> = BTreeMap::new();
+        for SplitTime { source, name, at, met } in parts.into_iter().flat_map(|part| part.splits) {
+            let split = match source.as_str() {
+                "" => SplitId::NONE,
+                source => names.register(&OperatorId::from(source), &name),
+            };
+            // Those that have not met it come last: they know only how far it was before.
+            let found = (!met, at);
+            known.entry(split).and_modify(|best| *best = found.min(*best)).or_insert(found);
         }
+        self.restored = known.into_iter().map(|(split, (_, at))| (split, at)).collect();
         Ok(())
     }
 
@@ -156,6 +193,11 @@ impl<T> Watermarks<T> {
         (split.seen, split.idle) = (now, false);
     }
 
+    /// Notes that no record can come any more.
+    fn end(&mut self) {
+        self.ended = true;
+    }
+
     /// What is to be said of the watermark now, if anything.
     pub(super) fn advance(&mut self, now: Instant) -> Option<Control> {
         if let Some(idle_after) = self.strategy.idle_after {
@@ -167,10 +209,16 @@ impl<T> Watermarks<T> {
         let Some(slowest) = live.map(|split| split.watermark).min() else {
             // Where nobody says which splits there are, a stream without any record is idle after that time.
             let is_early = self.strategy.idle_after.is_none_or(|after| now < self.began + after);
-            let nothing_known = self.splits.is_empty() && !self.assigned && is_early;
-            let is_news = !nothing_known && !std::mem::replace(&mut self.idle, true);
+            if self.splits.is_empty() && !self.assigned && is_early {
+                // Readers of several streams wait for what this one had sent before.
+                let is_news = self.floor > self.sent;
+                self.sent = self.sent.max(self.floor);
+                return is_news.then_some(Control::Watermark(self.sent));
+            }
+            let is_news = !std::mem::replace(&mut self.idle, true);
             return is_news.then_some(Control::Idle);
         };
+        let slowest = slowest.max(self.floor);
         let was_idle = std::mem::replace(&mut self.idle, false);
         if slowest > self.sent || was_idle {
             self.sent = self.sent.max(slowest);
@@ -248,6 +296,7 @@ impl<T: Send + 'static> Stamping<T> {
             }
             // The end of all input is the one mark that holds whatever the records' time.
             Message::Control(control @ Control::Watermark(Timestamp::MAX)) => {
+                self.watermarks.end();
                 self.downstream.control(control).await?;
             }
             Message::Control(Control::Watermark(_) | Control::Idle) => {}
@@ -269,6 +318,7 @@ impl<T: Send + 'static> Stamping<T> {
 impl<T: Send + 'static> Subtask for Stamping<T> {
     async fn run(mut self: Box<Self>, link: HostLink) -> Result<()> {
         self.restore().map_err(|error| error.with("operator", &self.downstream.cx.subtask))?;
+        self.advance().await?;
         loop {
             let (flush_at, idle_at) = (self.downstream.flush_at(), self.watermarks.idle_at());
             let event = tokio::select! {
@@ -293,6 +343,38 @@ impl<T: Send + 'static> Subtask for Stamping<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Restored;
+    use crate::model::KeyGroups;
+
+    const GROUPS: KeyGroups = KeyGroups { count: 1 };
+
+    /// A subtask that goes on behind a crash of these.
+    fn restored(names: &Splits, before: &[&Watermarks<i64>]) -> Watermarks<i64> {
+        let snapshot = |before: &&Watermarks<i64>| {
+            let mut writer = SnapshotWriter::new(GROUPS);
+            before.snapshot(names, &mut writer).expect("plain data");
+            Arc::new(writer.finish())
+        };
+        let parts = before.iter().map(snapshot).collect();
+        let restored = Restored { parts, groups: 0..1, drops_unread: false };
+        let mut watermarks = watermarks(0, None);
+        watermarks.restore(names, &SnapshotReader::new(&restored, GROUPS)).expect("its own snapshots");
+        watermarks
+    }
+
+    /// Reads a record of a split.
+    fn read(watermarks: &mut Watermarks<i64>, split: SplitId, time: i64) -> Option<Control> {
+        let now = Instant::now();
+        watermarks.assign(&[split], now);
+        watermarks.observe(&mut batch(&[(time, split.0)]), now);
+        watermarks.advance(now)
+    }
+
+    fn two_splits() -> (Splits, SplitId, SplitId) {
+        let (names, source) = (Splits::default(), OperatorId::from("source"));
+        let (a, b) = (names.register(&source, "a"), names.register(&source, "b"));
+        (names, a, b)
+    }
 
     fn watermarks(out_of_orderness: u64, idle_after: Option<Duration>) -> Watermarks<i64> {
         let out_of_orderness = Duration::from_millis(out_of_orderness);
@@ -358,5 +440,59 @@ mod tests {
         let again = later + idle_after * 2;
         watermarks.observe(&mut batch(&[(20, 1)]), again);
         assert_eq!(watermarks.advance(again), at(119), "active again, and no earlier than before");
+    }
+
+    #[test]
+    fn each_split_goes_on_where_its_reader_was() {
+        let (now, (names, a, b)) = (Instant::now(), two_splits());
+        let (mut first, mut second) = (watermarks(0, None), watermarks(0, None));
+        for (at_a, at_b) in [(100, 100), (500, 900)] {
+            read(&mut first, a, at_a);
+            read(&mut second, b, at_b);
+            (first, second) = (restored(&names, &[&first, &second]), restored(&names, &[&first, &second]));
+        }
+        second.assign(&[b], now);
+        assert_eq!(second.advance(now), at(899));
+        first.assign(&[a, b], now);
+        assert_eq!(first.advance(now), at(499));
+    }
+
+    #[test]
+    fn a_split_that_is_not_read_yet_is_not_forgotten() {
+        let (now, (names, a, _)) = (Instant::now(), two_splits());
+        let mut before = watermarks(0, None);
+        read(&mut before, a, 100);
+        let mut between = restored(&names, &[&before]);
+        between.assign(&[], now);
+        let mut after = restored(&names, &[&between]);
+        after.assign(&[a], now);
+        assert_eq!(after.advance(now), at(99));
+    }
+
+    #[test]
+    fn what_was_sent_holds_for_a_split_behind_it() {
+        let (now, (names, a, b)) = (Instant::now(), two_splits());
+        let mut before = watermarks(0, None);
+        assert_eq!(read(&mut before, a, 900), at(899));
+        assert_eq!(read(&mut before, b, 100), None);
+        let mut after = restored(&names, &[&before]);
+        after.assign(&[b], now);
+        assert_eq!(after.advance(now), at(899));
+    }
+
+    #[test]
+    fn says_again_what_was_sent_before_any_record() {
+        let (now, names) = (Instant::now(), Splits::default());
+        let (mut first, mut second) = (watermarks(0, None), watermarks(0, None));
+        for (watermarks, time) in [(&mut first, 500), (&mut second, 900)] {
+            watermarks.observe(&mut batch(&[(time, SplitId::NONE.0)]), now);
+            watermarks.advance(now);
+        }
+        let mut after = restored(&names, &[&first, &second]);
+        assert_eq!((after.advance(now), after.advance(now)), (at(499), None));
+        let mut ended = restored(&names, &[&after]);
+        ended.end();
+        assert_eq!(restored(&names, &[&ended, &second]).advance(now), at(899));
+        assert_eq!(restored(&names, &[&ended]).advance(now), None);
     }
 }

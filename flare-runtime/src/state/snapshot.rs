@@ -34,7 +34,8 @@ impl SnapshotWriter {
         let groups = self.groups;
         let empty = TableSnapshot { key, value, timed, groups: Default::default() };
         let table = self.snapshot.tables.entry(name.to_owned()).insert_entry(empty).into_mut();
-        Ok(TableWriter { table, groups, scratch: Vec::new(), is_verified: false, types: PhantomData })
+        let (name, scratch) = (name.to_owned(), Vec::new());
+        Ok(TableWriter { name, table, groups, scratch, is_verified: false, types: PhantomData })
     }
 
     /// Adds a value that belongs to no key.
@@ -57,6 +58,7 @@ impl SnapshotWriter {
 
 /// Writes the entries of one state, each to its key group.
 pub struct TableWriter<'a, K, V> {
+    name: String,
     table: &'a mut TableSnapshot,
     groups: KeyGroups,
     /// Kept for its memory.
@@ -72,17 +74,18 @@ impl<K: Key, V: Kept> TableWriter<'_, K, V> {
     /// When it cannot be written so that it is read again.
     pub fn put(&mut self, key: &K, touched: Timestamp, value: &impl Serialize) -> Result<()> {
         let group = u32::try_from(self.groups.of(key)).unwrap_or(u32::MAX);
-        let bytes = self.table.groups.entry(group).or_default();
-        let failed = |error| unwritable("", error).with("key", format!("{key:?}"));
-        put(key, &mut self.scratch, bytes).map_err(failed)?;
-        if self.table.timed {
+        let Self { name, table, scratch, is_verified, .. } = self;
+        let bytes = table.groups.entry(group).or_default();
+        let failed = |error| unwritable(name, error).with("key", format!("{key:?}"));
+        put(key, scratch, bytes).map_err(failed)?;
+        if table.timed {
             bytes.extend_from_slice(&touched.as_millis().to_le_bytes());
         }
-        put(value, &mut self.scratch, bytes).map_err(failed)?;
+        put(value, scratch, bytes).map_err(failed)?;
         // What holds of the first value holds of its type.
-        if !std::mem::replace(&mut self.is_verified, true) {
-            let decoder = Decoder::<V>::new(Shape::of::<V>().map_err(unshaped)?).map_err(unshaped)?;
-            decoder.verify(&self.scratch).map_err(failed)?;
+        if !std::mem::replace(is_verified, true) {
+            let decoder = own_decoder::<V>().map_err(|error| error.with("state", name.as_str()))?;
+            decoder.verify(scratch).map_err(failed)?;
         }
         Ok(())
     }
@@ -99,6 +102,10 @@ fn put(value: &impl Serialize, scratch: &mut Vec<u8>, bytes: &mut Vec<u8>) -> Re
     Ok(())
 }
 
+fn own_decoder<V: DeserializeOwned>() -> Result<Decoder<V>> {
+    Decoder::new(Shape::of::<V>().map_err(unshaped)?).map_err(unshaped)
+}
+
 fn shape<V: DeserializeOwned>(name: &str) -> Result<Vec<u8>> {
     let shape = Shape::of::<V>().map_err(|error| unshaped(error).with("state", name))?;
     Ok(postcard::to_allocvec(&shape).expect("a shape is plain lists and numbers, which always encode"))
@@ -109,8 +116,8 @@ fn unshaped(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 }
 
 fn unwritable(name: &str, error: CodecError) -> Error {
-    let failed = Error::new(ErrorKind::Failed, "a state cannot be written to the snapshot").caused_by(error);
-    if name.is_empty() { failed } else { failed.with("state", name) }
+    let failed = Error::new(ErrorKind::Failed, "a state cannot be written to the snapshot");
+    failed.with("state", name).caused_by(error)
 }
 
 /// Reads what a subtask begins with.

@@ -112,9 +112,10 @@ thread_local! {
 /// What the test says with this case, if it fails.
 fn fails(test: &impl Fn(&Case), case: &Case) -> Option<Failure> {
     listen();
-    QUIET.set(true);
+    // A case may explore others.
+    let was_quiet = QUIET.replace(true);
     let failed = catch_unwind(AssertUnwindSafe(|| test(case))).is_err();
-    QUIET.set(false);
+    QUIET.set(was_quiet);
     failed.then(|| SAID.take())
 }
 

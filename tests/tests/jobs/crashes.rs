@@ -14,34 +14,34 @@ use crate::windows::cases;
 /// What happens to a key.
 #[kafka(topic = "events", event_time = "at", out_of_orderness = "20ms")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Event {
-    key: u64,
-    value: i64,
-    at: Timestamp,
+pub(super) struct Event {
+    pub(super) key: u64,
+    pub(super) value: i64,
+    pub(super) at: Timestamp,
 }
 
 /// A second stream of the same kind.
 #[kafka(topic = "others", event_time = "at", out_of_orderness = "20ms")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Other {
-    key: u64,
-    value: i64,
-    at: Timestamp,
+pub(super) struct Other {
+    pub(super) key: u64,
+    pub(super) value: i64,
+    pub(super) at: Timestamp,
 }
 
 /// What came out, in words.
 #[kafka(topic = "lines")]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Line {
-    key: u64,
-    text: String,
+pub(super) struct Line {
+    pub(super) key: u64,
+    pub(super) text: String,
 }
 
-fn line(key: u64, text: impl ToString) -> Line {
+pub(super) fn line(key: u64, text: impl ToString) -> Line {
     Line { key, text: text.to_string() }
 }
 
-fn event(key: u64, value: i64, millis: i64) -> Event {
+pub(super) fn event(key: u64, value: i64, millis: i64) -> Event {
     Event { key, value, at: Timestamp::from_millis(millis) }
 }
 
@@ -152,7 +152,7 @@ fn windows_survive_crashes() {
     explore("sessions", |job| windows(job, Windows::session(MS(30)).allowed_lateness(MS(15))));
 }
 
-fn windows(job: &mut Job, windows: Windows) -> Result<()> {
+pub(super) fn windows(job: &mut Job, windows: Windows) -> Result<()> {
     let counted = job.source::<Event>()?.key_by(|event| event.key).window(windows);
     let (counts, late) = counted.aggregate_with_late("late", Count, |key, window, count| {
         line(*key, format!("{count} until {}", window.end))
@@ -217,7 +217,7 @@ fn state_on_disk_survives_crashes() {
     explore("sessions", |job| windows(job, Windows::session(Duration::from_millis(30))));
 }
 
-fn both(job: &mut Job) -> Result<(BoxedStream<Event>, BoxedStream<Other>)> {
+pub(super) fn both(job: &mut Job) -> Result<(BoxedStream<Event>, BoxedStream<Other>)> {
     Ok((job.source::<Event>()?, job.source::<Other>()?))
 }
 
@@ -448,4 +448,13 @@ fn a_state_without_a_place_is_dropped_only_when_allowed() {
     let error = resume(sums, count, false).unwrap_err().report();
     assert!(error.contains("sum-1") && error.contains("count-1"), "{error}");
     assert_eq!(resume(sums, count, true).unwrap(), [line(1, 1)]);
+}
+
+#[test]
+fn windows_of_another_length_are_refused() {
+    let minutes = |job: &mut Job| windows(job, Windows::tumbling(Duration::from_secs(60)));
+    let hours = |job: &mut Job| windows(job, Windows::tumbling(Duration::from_secs(3600)));
+    let error = resume(minutes, hours, false).unwrap_err().report();
+    assert!(error.contains("60000 ms every") && error.contains("3600000 ms every"), "{error}");
+    assert!(resume(minutes, minutes, false).unwrap().len() == 1);
 }

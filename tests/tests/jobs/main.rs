@@ -18,6 +18,7 @@ mod lookups;
 mod operators;
 mod reference;
 mod replay;
+mod restores;
 mod support;
 mod top_n;
 mod window_results;

@@ -11,10 +11,13 @@ use indexmap::IndexMap;
 
 use super::grid::Grid;
 use super::{Domain, WINDOWS, Window, WindowOut, WindowParts};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Batch, Key, Meta, Timestamp};
 use crate::operators::keyed::{Aggregate, KeyedOperator, Turn};
 use crate::state::{Backend, SnapshotReader, SnapshotWriter, Table};
+
+/// The name under which is kept where windows begin and end.
+const GRID: &str = "flare.grid";
 
 /// The name under which is kept which windows have given their results.
 const FIRED: &str = "flare.fired";
@@ -27,6 +30,8 @@ pub struct FixedWindows<K, T, F, A: Aggregate<T>, W> {
     panes: BTreeMap<i64, Table<K, A::Accumulator>>,
     /// Windows that start before this moment are over, and have given their result if they had any record.
     fired: i64,
+    /// Keys of which more windows are given: subtasks that became one in a restore had not come equally far.
+    ahead: BTreeMap<K, i64>,
     /// When what there is so far is given next.
     early_at: Option<Timestamp>,
     types: PhantomData<fn(T)>,
@@ -62,7 +67,8 @@ where
     /// Windows of these parts.
     pub fn new(parts: WindowParts<F, A, W>, grid: Grid) -> Self {
         let (panes, fired) = (BTreeMap::new(), i64::MIN);
-        Self { parts, grid, backend: Backend::Memory, panes, fired, early_at: None, types: PhantomData }
+        let (backend, ahead) = (Backend::Memory, BTreeMap::new());
+        Self { parts, grid, backend, panes, fired, ahead, early_at: None, types: PhantomData }
     }
 
     /// Whether the window takes no records any more.
@@ -77,6 +83,7 @@ where
             self.fired = window.start.as_millis().saturating_add(1);
         }
         self.fired = self.fired.max(self.grid.first_open(time));
+        self.ahead.retain(|_, fired| *fired > self.fired);
         let closed = |pane: &i64| {
             let lateness = self.parts.firing.lateness;
             self.grid.last_of(*pane).is_none_or(|window| window.last().saturating_add(lateness) <= time)
@@ -98,13 +105,17 @@ where
 
     /// Gives the results of one window.
     fn give(&mut self, window: Window, turn: &mut Turn<'_, W::Out>) -> Result<()> {
-        let Self { parts, panes, .. } = self;
-        let inside = panes.range_mut(window.start.as_millis()..window.end.as_millis());
+        let Self { parts, panes, ahead, .. } = self;
+        let start = window.start.as_millis();
+        let is_given = |key: &K| ahead.get(key).is_some_and(|fired| start < *fired);
+        let inside = panes.range_mut(start..window.end.as_millis());
         let mut inside = inside.map(|(_, pane)| pane);
         let (Some(first), second) = (inside.next(), inside.next()) else { return Ok(()) };
         let Some(second) = second else {
             return first.for_each(|key, accumulator| {
-                parts.emit(key, window, accumulator, turn);
+                if !is_given(key) {
+                    parts.emit(key, window, accumulator, turn);
+                }
                 Ok(())
             });
         };
@@ -121,8 +132,8 @@ where
                 Ok(())
             })?;
         }
-        for (key, accumulator) in merged {
-            parts.emit(&key, window, &accumulator, turn);
+        for (key, accumulator) in merged.iter().filter(|(key, _)| !is_given(key)) {
+            parts.emit(key, window, accumulator, turn);
         }
         Ok(())
     }
@@ -188,6 +199,8 @@ where
             Fate::Open { table, again } => (table, again),
         };
         let key = (self.parts.key)(&item);
+        // What its windows have given lacks this record.
+        self.ahead.remove(&key);
         let aggregate = &self.parts.aggregate;
         aggregate.add_owned(table.get_or_insert_with(&key, turn.now, || aggregate.create())?, item);
         if !again.is_empty() {
@@ -282,16 +295,30 @@ where
 
     fn snapshot(&mut self, writer: &mut SnapshotWriter) -> Result<()> {
         writer.own(FIRED, &self.fired)?;
-        let mut table = writer.table::<K, (i64, A::Accumulator)>(WINDOWS, false)?;
-        self.panes.iter_mut().try_for_each(|(start, pane)| {
-            pane.for_each(|key, accumulator| table.put(key, Timestamp::MIN, &(start, accumulator)))
+        writer.own(GRID, &self.grid.to_string())?;
+        let mut table = writer.table::<K, (i64, i64, A::Accumulator)>(WINDOWS, false)?;
+        let Self { panes, ahead, fired, .. } = self;
+        panes.iter_mut().try_for_each(|(start, pane)| {
+            pane.for_each(|key, accumulator| {
+                let fired = ahead.get(key).unwrap_or(fired);
+                table.put(key, Timestamp::MIN, &(start, fired, accumulator))
+            })
         })
     }
 
     fn restore(&mut self, reader: &SnapshotReader<'_>, now: Timestamp) -> Result<()> {
+        let today = self.grid.to_string();
+        if let Some(before) = reader.own::<String>(GRID)?.into_iter().find(|before| *before != today) {
+            let message = "the snapshot holds windows of another length, slide or offset";
+            let error = Error::new(ErrorKind::Config, message).with("was", before).with("is", today);
+            return Err(error.with_remedy("keep the windows, or begin the job anew"));
+        }
         self.fired = reader.own(FIRED)?.into_iter().min().unwrap_or(i64::MIN);
-        let Self { panes, backend, .. } = self;
-        reader.table(WINDOWS, |key: K, _, (start, accumulator): (i64, A::Accumulator)| {
+        let Self { panes, backend, ahead, fired, .. } = self;
+        reader.table(WINDOWS, |key: K, _, (start, given, accumulator): (i64, i64, A::Accumulator)| {
+            if given > *fired {
+                ahead.insert(key.clone(), given);
+            }
             let pane = match panes.entry(start) {
                 Entry::Occupied(pane) => pane.into_mut(),
                 Entry::Vacant(free) => free.insert(backend.table(WINDOWS, None)?),
@@ -300,5 +327,86 @@ where
         })?;
         self.plan_early(now);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::api::{Counter, Restored, Snapshot};
+    use crate::model::KeyGroups;
+    use crate::operators::keyed::Count;
+    use crate::operators::keyed::testing::Bench;
+    use crate::operators::keyed::window::{Firing, Results};
+
+    const GROUPS: KeyGroups = KeyGroups { count: 4 };
+
+    type Out = fn(&u8, Window, u64) -> (u8, i64);
+    type Sliding = FixedWindows<u8, u8, fn(&u8) -> u8, Count, Results<Out>>;
+
+    /// Windows of 30 ms every 10 ms; a result is the key and the window's end.
+    fn sliding() -> Sliding {
+        let firing = Firing { domain: Domain::Event, lateness: Duration::ZERO, early: None };
+        let out = Results::<Out>(|key, window, _| (*key, window.end.as_millis()));
+        let parts = WindowParts {
+            key: (|key: &u8| *key) as fn(&u8) -> u8,
+            aggregate: Count,
+            out,
+            firing,
+            late: Counter::default(),
+        };
+        FixedWindows::new(parts, Grid::even(30, 10, 0))
+    }
+
+    fn at_watermark(key: u8, watermark: i64) -> Bench<u8, Sliding> {
+        let mut bench = Bench::new(sliding());
+        bench.record(key, 5);
+        bench.watermark(watermark);
+        bench
+    }
+
+    fn snapshot(mut bench: Bench<u8, Sliding>) -> Arc<Snapshot> {
+        let mut writer = SnapshotWriter::new(GROUPS);
+        bench.operator.snapshot(&mut writer).expect("plain data");
+        Arc::new(writer.finish())
+    }
+
+    fn restore(parts: Vec<Arc<Snapshot>>) -> Bench<u8, Sliding> {
+        let restored = Restored { parts, groups: 0..GROUPS.count, drops_unread: false };
+        let mut operator = sliding();
+        let reader = SnapshotReader::new(&restored, GROUPS);
+        operator.restore(&reader, Timestamp::MIN).expect("its own snapshots");
+        Bench::new(operator)
+    }
+
+    fn results(bench: &mut Bench<u8, Sliding>) -> Vec<(u8, i64)> {
+        let mut results: Vec<_> = bench.take().into_iter().map(|(result, _)| result).collect();
+        results.sort_unstable();
+        results
+    }
+
+    #[test]
+    fn subtasks_that_became_one_give_each_window_once() {
+        let (mut ahead, behind) = (at_watermark(1, 20), at_watermark(2, 5));
+        assert_eq!(results(&mut ahead), [(1, 10), (1, 20)]);
+        let both = restore(vec![snapshot(ahead), snapshot(behind)]);
+        // Twice, with nothing between.
+        let mut again = restore(vec![snapshot(both)]);
+        again.watermark(40);
+        assert_eq!(results(&mut again), [(1, 30), (2, 10), (2, 20), (2, 30)]);
+        assert!(again.operator.ahead.is_empty() && again.operator.panes.is_empty());
+    }
+
+    #[test]
+    fn a_record_behind_a_restore_is_in_each_window() {
+        let (ahead, behind) = (at_watermark(1, 20), at_watermark(2, 5));
+        let mut both = restore(vec![snapshot(ahead), snapshot(behind)]);
+        both.watermark(6);
+        both.record(1, 15);
+        both.watermark(25);
+        assert!(results(&mut both).contains(&(1, 20)), "it has not come with that record yet");
     }
 }

@@ -1,5 +1,7 @@
 //! Where windows of time begin and end.
 
+use std::fmt;
+
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeZone};
 use chrono_tz::Tz;
 
@@ -27,6 +29,17 @@ pub enum Grid {
         /// Whose midnight.
         zone: Tz,
     },
+}
+
+impl fmt::Display for Grid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Even { size, slide, offset, .. } => {
+                write!(f, "{size} ms every {slide} ms from {offset} ms")
+            }
+            Self::Days { count, zone } => write!(f, "{count} days of {zone}"),
+        }
+    }
 }
 
 impl Grid {
