@@ -133,6 +133,9 @@ mod tests {
         live.settle();
         assert_eq!(read(&mut live, 50.0), [1]);
         assert_eq!(read(&mut live, 41.0), [2]);
+        live.checkpoint();
+        live.crash();
+        assert_eq!(read(&mut live, 42.0), [3], "rules and rows are remembered");
         assert_eq!(read(&mut live, 40.0), [0; 0]);
         assert_eq!(read(&mut live, 60.0), [1], "the row was broken");
         rule.push(limit(None));

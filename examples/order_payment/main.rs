@@ -181,4 +181,21 @@ mod tests {
         unpaid.assert_eq([Unpaid { order: 2, ordered_at: at(0) }, Unpaid { order: 3, ordered_at: at(20) }]);
         Ok(())
     }
+
+    #[test]
+    fn waits_for_a_payment_across_a_crash() -> Result<()> {
+        let mut test = FlareTest::job("order-payment");
+        let (orders, give_order) = MockSource::by_hand();
+        test.source::<Order>(orders);
+        test.source(MockSource::<Payment>::empty());
+        let (_paid, unpaid) = (test.sink::<Paid>(), test.sink::<Unpaid>());
+        let mut live = test.start()?;
+        give_order.push(order(1, 0));
+        live.checkpoint();
+        live.crash();
+        assert_eq!(live.timers::<u64>("process-1"), [(at(15), 1)]);
+        live.finish()?;
+        unpaid.assert_eq([Unpaid { order: 1, ordered_at: at(0) }]);
+        Ok(())
+    }
 }

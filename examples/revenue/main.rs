@@ -107,4 +107,22 @@ mod tests {
         late.assert_eq([LateSale { shop: 1, at: at(30) }]);
         Ok(())
     }
+
+    #[test]
+    fn a_minute_that_is_open_at_a_crash_is_whole() -> Result<()> {
+        let mut test = FlareTest::job("revenue");
+        let (sales, give) = MockSource::by_hand();
+        test.source(sales);
+        let (out, _late) = (test.sink::<Revenue>(), test.sink::<LateSale>());
+        let mut live = test.start()?;
+        give.push(sale(1, 100, 1));
+        live.checkpoint();
+        give.push(sale(1, 10, 2)); // is read again
+        live.settle();
+        live.crash();
+        give.push(sale(1, 1, 3));
+        live.finish()?;
+        out.assert_eq([total(1, 0, 111)]);
+        Ok(())
+    }
 }

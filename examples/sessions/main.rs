@@ -56,7 +56,7 @@ flare::main!(config = "sessions/flare.toml");
 
 #[cfg(test)]
 mod tests {
-    use flare::test::{FlareTest, MockSource};
+    use flare::test::{Exploration, FlareTest, MockSource};
 
     use super::*;
 
@@ -90,5 +90,18 @@ mod tests {
             [session(1, 0, 40, 3), session(1, 71, 0, 1), session(2, 10, 0, 1), session(2, 72, 0, 1)],
         );
         Ok(())
+    }
+
+    #[test]
+    fn are_the_same_however_the_job_runs_and_crashes() {
+        Exploration::of(20).run(|case| {
+            let mut test = FlareTest::job("sessions");
+            case.apply(&mut test);
+            test.source(MockSource::of((0..40).map(|n| Click { user: n % 2, at: at(n as i64 * 11) })));
+            let out = test.sink::<Session>();
+            test.run().unwrap();
+            let session = |user, start| Session { user, start: at(start), seconds: 19 * 22 * 60, clicks: 20 };
+            out.assert_unordered([session(0, 0), session(1, 11)]);
+        });
     }
 }

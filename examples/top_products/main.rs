@@ -99,7 +99,7 @@ flare::main!(config = "top_products/flare.toml");
 
 #[cfg(test)]
 mod tests {
-    use flare::test::{FlareTest, MockSource};
+    use flare::test::{Exploration, FlareTest, MockSource};
 
     use super::*;
 
@@ -112,36 +112,38 @@ mod tests {
     }
 
     #[test]
-    fn three_a_category_and_hour() -> Result<()> {
-        let mut test = FlareTest::job("top-products");
-        test.source(MockSource::of([
-            buy("fruit", "apple", 2, 0),
-            buy("fruit", "pear", 5, 1),
-            buy("tools", "saw", 1, 2),
-            buy("fruit", "plum", 1, 3),
-            buy("fruit", "fig", 3, 4),
-            buy("fruit", "apple", 2, 59),
-            buy("fruit", "kiwi", 1, 60),
-        ]));
-        let out = test.sink::<Top>();
-        test.run()?;
-        let top = |category: &str, hour: i64, place, product: &str, pieces| Top {
-            category: category.to_owned(),
-            hour: at(hour * 60),
-            place,
-            product: product.to_owned(),
-            pieces,
-        };
-        out.assert_by_key(
-            |top| (top.category.clone(), top.hour),
-            [
-                top("fruit", 0, 1, "pear", 5),
-                top("fruit", 0, 2, "apple", 4),
-                top("fruit", 0, 3, "fig", 3),
-                top("tools", 0, 1, "saw", 1),
-                top("fruit", 1, 1, "kiwi", 1),
-            ],
-        );
-        Ok(())
+    fn three_a_category_and_hour_also_after_crashes() {
+        Exploration::of(20).run(|case| {
+            let mut test = FlareTest::job("top-products");
+            case.apply(&mut test);
+            test.source(MockSource::of([
+                buy("fruit", "apple", 2, 0),
+                buy("fruit", "pear", 5, 1),
+                buy("tools", "saw", 1, 2),
+                buy("fruit", "plum", 1, 3),
+                buy("fruit", "fig", 3, 4),
+                buy("fruit", "apple", 2, 59),
+                buy("fruit", "kiwi", 1, 60),
+            ]));
+            let out = test.sink::<Top>();
+            test.run().unwrap();
+            let top = |category: &str, hour: i64, place, product: &str, pieces| Top {
+                category: category.to_owned(),
+                hour: at(hour * 60),
+                place,
+                product: product.to_owned(),
+                pieces,
+            };
+            out.assert_by_key(
+                |top| (top.category.clone(), top.hour),
+                [
+                    top("fruit", 0, 1, "pear", 5),
+                    top("fruit", 0, 2, "apple", 4),
+                    top("fruit", 0, 3, "fig", 3),
+                    top("tools", 0, 1, "saw", 1),
+                    top("fruit", 1, 1, "kiwi", 1),
+                ],
+            );
+        });
     }
 }

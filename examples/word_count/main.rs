@@ -45,7 +45,7 @@ flare::main!(config = "word_count/flare.toml");
 
 #[cfg(test)]
 mod tests {
-    use flare::test::{FlareTest, MockSource};
+    use flare::test::{Crash, FlareTest, MockSource};
 
     use super::*;
 
@@ -60,6 +60,19 @@ mod tests {
         let all =
             [count("to", 1), count("be", 1), count("or", 1), count("not", 1), count("to", 2), count("be", 2)];
         out.assert_by_key(|count| count.word.clone(), all);
+        Ok(())
+    }
+
+    #[test]
+    fn counts_no_word_twice_after_a_crash() -> Result<()> {
+        let mut test = FlareTest::job("word-count");
+        test.source(MockSource::of(["so", "so", "so"].map(|text| Line { text: text.to_owned() })));
+        let out = test.sink::<WordCount>();
+        // The third line comes behind the second checkpoint, and comes again.
+        test.checkpoint_every(1);
+        test.crash(Crash::in_sink(3).parallelism(4));
+        test.run()?;
+        out.assert_eq([1, 2, 3].map(|count| WordCount { word: "so".to_owned(), count }));
         Ok(())
     }
 }

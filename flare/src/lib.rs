@@ -126,8 +126,8 @@ pub mod figures {
 pub mod test {
     pub use flare_runtime::checkpoint::Savepoint;
     pub use flare_runtime::testing::{
-        Case, Crash, Exploration, FlareTest, LiveTest, ManualSource, MockLookup, MockSource, TestRun,
-        TestSink,
+        Case, Crash, Exploration, FlareTest, LiveTest, ManualSource, MockLookup, MockSource, OneStream,
+        OperatorTest, Rejected, TestRun, TestSink, TwoStreams, WithControl,
     };
 }
 

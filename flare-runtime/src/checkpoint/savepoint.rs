@@ -89,6 +89,17 @@ impl Savepoint {
         self.timers_of(operator, PROCESSING_TIMERS)
     }
 
+    /// The values of this name that belong to no key, of each subtask.
+    #[cfg(feature = "test")]
+    pub(crate) fn own<V: Kept>(&self, operator: &str, name: &str) -> Result<Vec<V>> {
+        let mut values = Vec::new();
+        self.read(operator, |reader| {
+            values = reader.own(name)?;
+            Ok(())
+        })?;
+        Ok(values)
+    }
+
     fn timers_of<K: Key>(&self, operator: &str, name: &str) -> Result<Vec<(Timestamp, K)>> {
         let timers = self.entries::<K, Timestamp>(operator, name)?.into_iter();
         let mut timers: Vec<_> = timers.map(|(key, at)| (at, key)).collect();

@@ -21,7 +21,7 @@ impl<T> Values<T> {
     /// The subtask of `cx`.
     ///
     /// # Errors
-    /// As [`restored`].
+    /// As `restored`.
     pub fn new(values: Arc<Vec<T>>, cx: &SourceContext) -> Result<Self> {
         let next = restored(cx)?.unwrap_or(cx.index as u64);
         let next = usize::try_from(next).unwrap_or(usize::MAX);

@@ -8,6 +8,9 @@ mod live;
 mod mock_lookup;
 mod mock_reader;
 mod mock_source;
+mod operator_restart;
+mod operator_streams;
+mod operator_test;
 mod rig;
 mod test_sink;
 
@@ -18,4 +21,6 @@ pub use kit::{FlareTest, TestRun};
 pub use live::LiveTest;
 pub use mock_lookup::MockLookup;
 pub use mock_source::{ManualSource, MockSource};
+pub use operator_streams::{OneStream, TwoStreams, WithControl};
+pub use operator_test::{OperatorTest, Rejected};
 pub use test_sink::TestSink;

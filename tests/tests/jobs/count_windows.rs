@@ -7,7 +7,7 @@ use flare::prelude::*;
 use flare::test::{Exploration, FlareTest, LiveTest, ManualSource, MockSource, TestSink};
 use proptest::prelude::*;
 
-use crate::windows::cases;
+use crate::inputs::cases;
 
 /// A number of a key.
 #[kafka(topic = "numbers")]

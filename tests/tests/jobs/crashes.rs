@@ -9,7 +9,7 @@ use flare::prelude::*;
 use flare::test::{Crash, Exploration, FlareTest, MockSource, Savepoint, TestSink};
 use flare::{Watermarks, Windows};
 
-use crate::windows::cases;
+use crate::inputs::cases;
 
 /// What happens to a key.
 #[kafka(topic = "events", event_time = "at", out_of_orderness = "20ms")]

@@ -6,10 +6,13 @@ use flare::Windows;
 use flare::keyed::RelativeTime::{self, After, Before};
 use flare::keyed::{BroadcastProcess, CoProcess, Context, Declare, MapState, Process, Timer, Window};
 use flare::prelude::*;
+use flare::test::FlareTest;
 use proptest::prelude::*;
+use serde::de::DeserializeOwned;
 
-use crate::support::{Collected, check};
-use crate::windows::{Event, Inputs, cases, inputs, ms, sliding};
+use crate::inputs::{Event, Inputs, cases, inputs_below, ms};
+use crate::support::{Collected, check, run};
+use crate::windows::sliding;
 
 /// Two streams, each of a few inputs with a disorder of their own. Some records come twice.
 #[derive(Clone, Debug)]
@@ -28,32 +31,31 @@ fn two() -> impl Strategy<Value = Two> {
         }
         inputs
     };
-    (inputs(), inputs()).prop_map(move |(left, right)| Two { left: twice(left), right: twice(right) })
+    (inputs_below(30), inputs_below(30))
+        .prop_map(move |(left, right)| Two { left: twice(left), right: twice(right) })
 }
 
 impl Two {
-    /// What a job makes of them, sorted. Small batches let watermarks come often.
-    fn run<T: Clone + Ord + Send + 'static>(
+    /// What a job makes of them, sorted, whatever happens to it.
+    fn run<T: Ord + Serialize + DeserializeOwned + Send + 'static>(
         &self,
-        describe: impl FnOnce(BoxedStream<Event>, BoxedStream<Event>, Collected<T>) + 'static,
+        describe: impl Fn(BoxedStream<Event>, BoxedStream<Event>) -> BoxedStream<T> + 'static,
     ) -> Vec<T> {
         let own = self.clone();
-        let described = move |job: &mut Job, out| {
-            let left = own.left.named_stream("left", job, own.left.disorder);
-            let right = own.right.named_stream("right", job, own.right.disorder);
-            describe(left, right, out);
-            Ok(())
+        let described = move |job: &mut Job| {
+            let (left, right) = (own.left.in_time("left", job)?, own.right.in_time("right", job)?);
+            Ok(describe(left, right))
         };
-        let set = |runner: flare::Runner| {
-            let mut runner = runner.set("job.parallelism", self.left.parallelism).set("job.batch", 3);
-            for (name, inputs) in [("left", &self.left), ("right", &self.right)] {
-                for index in 0..inputs.inputs.len() {
-                    runner = runner.set(&format!("source.{name}-{index}.batch"), 5);
-                }
-            }
-            runner
-        };
-        check(described, set).unwrap_or_else(|error| panic!("{}", error.report())).1.sorted()
+        let given = run(described, |test| {
+            self.give(test);
+            self.left.faults.apply(test);
+        });
+        given.unwrap_or_else(|error| panic!("{}", error.report())).sorted()
+    }
+
+    fn give(&self, test: &mut FlareTest) {
+        self.left.give("left", test);
+        self.right.give("right", test);
     }
 }
 
@@ -165,18 +167,17 @@ fn counted(events: &[Event]) -> (usize, i64) {
 
 impl Two {
     fn window_join(&self, windows: Windows) -> Vec<Row> {
-        self.run(move |left, right, out| {
+        self.run(move |left, right| {
             let rows = |key: &u8, window: Window, left: &[Event], right: &[Event]| {
                 [(window.start.as_millis(), window.end.as_millis(), *key, [counted(left), counted(right)])]
             };
             let (left, right) = (left.key_by(|event| event.key), right.key_by(|event| event.key));
             let joined = left.window_join(right, windows, rows).key_by(|row| row.2).process(Timed);
-            joined
-                .map(|(row, at)| {
-                    assert_eq!(at, row.1 - 1);
-                    row
-                })
-                .for_each(out.collector());
+            let timed = joined.map(|(row, at)| {
+                assert_eq!(at, row.1 - 1);
+                row
+            });
+            timed.boxed()
         })
     }
 
@@ -218,9 +219,9 @@ proptest! {
 
     #[test]
     fn connected_streams_share_states_and_timers(two in two()) {
-        let sums = two.run(|left, right, out| {
+        let sums = two.run(|left, right| {
             let (left, right) = (left.key_by(|event| event.key), right.key_by(|event| event.key));
-            left.connect(right).process(Sums::default()).for_each(out.collector());
+            left.connect(right).process(Sums::default())
         });
         let (left, right) = (two.left.all(), two.right.all());
         let moments: BTreeSet<_> = left.iter().chain(&right).map(|event| (event.key, event.at)).collect();
@@ -235,10 +236,10 @@ proptest! {
     #[test]
     fn an_interval_join_gives_each_pair_within_its_bounds_once(two in two(), lower in -60_i64..60, length in 0_i64..60) {
         let upper = lower + length;
-        let pairs = two.run(move |left, right, out| {
+        let pairs = two.run(move |left, right| {
             let (left, right) = (left.key_by(|event| event.key), right.key_by(|event| event.key));
             let pairs = left.interval_join(right, relative(lower), relative(upper), |a, b| (*a, *b));
-            pairs.key_by(|(a, _)| a.key).process(Timed).for_each(out.collector());
+            pairs.key_by(|(a, _)| a.key).process(Timed)
         });
         let mut expected = Vec::new();
         for a in two.left.all() {
@@ -274,10 +275,10 @@ proptest! {
     fn a_temporal_join_finds_the_version_of_the_moment(two in two()) {
         // Versions of one moment are alike, for which of them comes last is not defined.
         let version = |event: &Event| i64::from(event.key) * 1000 + event.at;
-        let joined = two.run(move |left, right, out| {
+        let joined = two.run(move |left, right| {
             let (left, right) = (left.key_by(|event| event.key), right.key_by(|event| event.key));
             let joined = left.temporal_join(right, move |event, valid| (event, valid.map(version)));
-            joined.key_by(|(event, _)| event.key).process(Timed).for_each(out.collector());
+            joined.key_by(|(event, _)| event.key).process(Timed)
         });
         let versions = two.right.all();
         let valid = |event: &Event| {
@@ -292,8 +293,8 @@ proptest! {
 
     #[test]
     fn every_subtask_knows_what_was_broadcast(two in two()) {
-        let sums = two.run(|left, right, out| {
-            left.key_by(|event| event.key).broadcast(right).process(ControlSum).for_each(out.collector());
+        let sums = two.run(|left, right| {
+            left.key_by(|event| event.key).broadcast(right).process(ControlSum)
         });
         let control = two.right.all();
         let until = |at: i64| -> i64 {
@@ -307,19 +308,19 @@ proptest! {
     #[test]
     fn every_record_is_joined_or_counted_as_late(two in two()) {
         let own = two.clone();
-        let joined = Collected::<Event>::default();
-        let collector = joined.clone();
-        let describe = move |job: &mut Job, _: Collected<()>| {
-            let left = own.left.named_stream("left", job, 0).key_by(|event| event.key);
-            let right = own.right.named_stream("right", job, 0).key_by(|event| event.key);
-            left.temporal_join(right, |event, _| event).for_each(collector.collector());
-            Ok(())
+        let describe = move |job: &mut Job| {
+            let left = own.left.idling("left", job)?.key_by(|event| event.key);
+            let right = own.right.idling("right", job)?.key_by(|event| event.key);
+            Ok(left.temporal_join(right, |event, _| event))
         };
-        let set = |runner: flare::Runner| runner.set("job.parallelism", two.left.parallelism).set("job.batch", 3);
-        let (summary, _) = check(describe, set).unwrap();
-        let figures = serde_json::to_value(&summary.operators["temporal_join-1"]).unwrap();
-        let late = figures["late"].as_u64().unwrap();
-        prop_assert_eq!(joined.items().len() as u64 + late, two.left.all().len() as u64);
+        // Counters are those of one run.
+        let given = run(describe, |test| {
+            two.give(test);
+            two.left.faults.none().apply(test);
+        });
+        let given = given.unwrap();
+        let late = given.run.counter("temporal_join-1", "late");
+        prop_assert_eq!(given.items.len() as u64 + late, two.left.all().len() as u64);
     }
 }
 
@@ -342,33 +343,37 @@ impl CoProcess<u32, (u32, u32), u32> for Left {
 
 #[test]
 fn records_of_a_key_keep_their_order_on_the_way_to_an_operator_over_two_streams() {
-    let describe = |job: &mut Job, out: Collected<(u32, u32)>| {
+    let describe = |job: &mut Job| {
         let records: Vec<_> = (0..3000_u32).map(|n| (n % 7, n)).collect();
         let (first, second) = (job.values("first", records), job.values("second", Vec::new()));
         let left = first.union(second).key_by(|record| record.0);
         let right = job.values("right", Vec::new()).key_by(|n: &u32| *n);
-        left.connect(right).process(Left).for_each(out.collector());
-        Ok(())
+        Ok(left.connect(right).process(Left))
     };
-    let (_, out) = check(describe, |runner| runner.set("job.parallelism", 3).set("job.batch", 4)).unwrap();
-    for key in 0..7 {
-        let own: Vec<_> = out.items().into_iter().filter(|record| record.0 == key).collect();
-        assert!(own.is_sorted() && own.len() >= 3000 / 7, "{key}: {own:?}");
+    for seed in 0..3 {
+        let set = |test: &mut FlareTest| {
+            test.seed(seed);
+            test.set("job.parallelism", 3);
+            test.set("job.batch", 4);
+        };
+        let given = run(describe, set).unwrap();
+        for key in 0..7 {
+            let own: Vec<_> = given.items.iter().filter(|record| record.0 == key).collect();
+            assert!(own.is_sorted() && own.len() >= 3000 / 7, "{key}: {own:?}");
+        }
     }
 }
 
 #[test]
 fn a_bad_record_of_one_side_lands_as_it_is() {
-    let describe = |job: &mut Job, out: Collected<String>| {
-        job.dirty()?.map(|record| record.raw).for_each(out.collector());
+    let describe = |job: &mut Job| {
         let left = job.values("left", vec![(1_u32, 2_u32)]).key_by(|record| record.0);
         let right = job.values("right", vec![7_u32]).key_by(|n| *n);
-        left.connect(right).process(Left).for_each(|_| {});
-        Ok(())
+        Ok(left.connect(right).process(Left))
     };
-    let (summary, out) = check(describe, |runner| runner).unwrap();
-    assert_eq!(out.items(), ["7"]);
-    assert_eq!(summary.dirty["process-1 convert bad_record"], 1);
+    let run = run(describe, |_| {}).unwrap().run;
+    assert_eq!((run.dirty.len(), run.dirty[0].raw.as_str()), (1, "7"));
+    assert_eq!(run.summary.dirty["process-1 convert bad_record"], 1);
 }
 
 /// Refuses every control record.
@@ -391,15 +396,14 @@ impl BroadcastProcess<u32, u32, u32> for Refusing {
 
 #[test]
 fn a_bad_control_record_is_turned_aside_once() {
-    let describe = |job: &mut Job, out: Collected<String>| {
-        job.dirty()?.map(|record| record.raw).for_each(out.collector());
+    let describe = |job: &mut Job| {
         let keyed = job.values("numbers", (0..100_u32).collect()).key_by(|n| *n);
         let control = job.values("control", vec![7_u32, 8]);
-        keyed.broadcast(control).process(Refusing).for_each(|_| {});
-        Ok(())
+        Ok(keyed.broadcast(control).process(Refusing))
     };
-    let (_, out) = check(describe, |runner| runner.set("job.parallelism", 3)).unwrap();
-    assert_eq!(out.sorted(), ["7", "8"]);
+    let run = run(describe, |test| test.set("job.parallelism", 3)).unwrap().run;
+    let raw: Vec<_> = run.dirty.iter().map(|record| &record.raw).collect();
+    assert_eq!(raw, ["7", "8"]);
 }
 
 #[test]

@@ -1,17 +1,25 @@
 //! What each operator does to a stream.
 
+use std::fmt::Debug;
+
 use flare::prelude::*;
+use flare::test::FlareTest;
+use serde::de::DeserializeOwned;
 
-use crate::support::{Collected, check};
+use crate::support::{Collected, check, run};
 
-/// Runs a job at parallelism 1 and 3; both must give the same items.
-fn gives<T: Clone + Ord + std::fmt::Debug + Send + 'static>(
-    describe: impl Fn(&mut Job, Collected<T>) -> Result<()> + Clone + 'static,
+/// Runs a job at parallelism 1 and 3, in a few orders of its subtasks; all must give the same items.
+fn gives<T: Ord + Serialize + DeserializeOwned + Debug + Send + 'static>(
+    describe: impl Fn(&mut Job) -> Result<BoxedStream<T>> + Clone + 'static,
     expected: Vec<T>,
 ) {
-    for parallelism in [1, 3] {
-        let result = check(describe.clone(), |runner| runner.set("job.parallelism", parallelism));
-        assert_eq!(result.unwrap().1.sorted(), expected, "at parallelism {parallelism}");
+    for (parallelism, seed) in [(1, 0), (3, 0), (3, 1), (3, 2)] {
+        let set = |test: &mut FlareTest| {
+            test.seed(seed);
+            test.set("job.parallelism", parallelism);
+        };
+        let given = run(describe.clone(), set).unwrap();
+        assert_eq!(given.sorted(), expected, "at parallelism {parallelism}, seed {seed}");
     }
 }
 
@@ -21,65 +29,52 @@ fn numbers(job: &mut Job) -> BoxedStream<u32> {
 
 #[test]
 fn maps_filters_and_flattens_in_one_pass() {
-    let describe = |job: &mut Job, out: Collected<u32>| {
+    let describe = |job: &mut Job| {
         let stream = numbers(job).filter(|n| n % 1000 == 0).map(|n| n / 1000).flat_map(|n| vec![n; 2]);
-        stream.for_each(out.collector());
-        Ok(())
+        Ok(stream.boxed())
     };
     gives(describe, (0..10).flat_map(|n| [n, n]).collect());
 }
 
 #[test]
 fn keeps_every_record_through_exchanges() {
-    let describe = |job: &mut Job, out: Collected<u32>| {
-        numbers(job).rebalance().map(|n| n + 1).boxed().rebalance().for_each(out.collector());
-        Ok(())
-    };
+    let describe = |job: &mut Job| Ok(numbers(job).rebalance().map(|n| n + 1).boxed().rebalance().boxed());
     gives(describe, (1..=10_000).collect());
 }
 
 #[test]
 fn broadcasts_to_every_subtask() {
-    let describe = |job: &mut Job, out: Collected<u32>| {
-        let stream = job.values("few", vec![1, 2]).broadcast().map(|n| n).parallelism(3);
-        stream.for_each(out.collector());
-        Ok(())
-    };
+    let describe =
+        |job: &mut Job| Ok(job.values("few", vec![1, 2]).broadcast().map(|n| n).parallelism(3).boxed());
     gives(describe, vec![1, 1, 1, 2, 2, 2]);
 }
 
 #[test]
 fn merges_streams_and_reads_a_shared_one_twice() {
-    let describe = |job: &mut Job, out: Collected<u32>| {
+    let describe = |job: &mut Job| {
         let shared = numbers(job).filter(|n| *n < 3).shared();
         let tens = shared.stream().map(|n| n * 10);
-        shared.stream().union(tens).for_each(out.collector());
-        Ok(())
+        Ok(shared.stream().union(tens))
     };
     gives(describe, vec![0, 0, 1, 2, 10, 20]);
 }
 
 #[test]
 fn parts_a_stream_by_type() {
-    let describe = |job: &mut Job, out: Collected<String>| {
+    let describe = |job: &mut Job| {
         let route =
             |n: u32| if n.is_multiple_of(5000) { Routed::Side(format!("side {n}")) } else { Routed::Main(n) };
         let (main, side) = numbers(job).side_output("round", route);
-        main.filter(|n| *n == 7).map(|n| format!("main {n}")).for_each(out.collector());
-        side.for_each(out.collector());
-        Ok(())
+        Ok(main.filter(|n| *n == 7).map(|n| format!("main {n}")).union(side))
     };
     gives(describe, vec!["main 7".into(), "side 0".into(), "side 5000".into()]);
 }
 
 #[test]
 fn keeps_the_order_of_a_single_lane() {
-    let describe = |job: &mut Job, out: Collected<u32>| {
-        numbers(job).map(|n| n).boxed().map(|n| n).for_each(out.collector());
-        Ok(())
-    };
-    let (_, out) = check(describe, |runner| runner.set("job.batch", 7)).unwrap();
-    assert_eq!(out.items(), (0..10_000).collect::<Vec<_>>());
+    let describe = |job: &mut Job| Ok(numbers(job).map(|n| n).boxed().map(|n| n).boxed());
+    let given = run(describe, |test| test.set("job.batch", 7)).unwrap();
+    assert_eq!(given.items, (0..10_000).collect::<Vec<_>>());
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use flare::prelude::*;
+use flare::test::{FlareTest, TestRun};
 use flare::{Runner, Summary};
+use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 /// What a job gave, in the order of its end.
@@ -48,6 +50,43 @@ pub(crate) fn check<T: Clone + Send + 'static>(
     let runner = Runner::described("test", move |job| describe(job, collector));
     let summary = configure(runner).run_blocking()?;
     Ok((summary, collected))
+}
+
+/// What a tested job gives: one sink takes records of every test, as JSON.
+#[kafka(topic = "given")]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Record {
+    json: String,
+}
+
+/// How a tested job went, and what it gave, in the order of its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Given<T> {
+    pub(crate) run: TestRun,
+    pub(crate) items: Vec<T>,
+}
+
+impl<T: Ord> Given<T> {
+    pub(crate) fn sorted(mut self) -> Vec<T> {
+        self.items.sort();
+        self.items
+    }
+}
+
+/// Runs, in the test kit, the job that gives this stream.
+pub(crate) fn run<T: Serialize + DeserializeOwned + Send + 'static>(
+    describe: impl Fn(&mut Job) -> Result<BoxedStream<T>> + 'static,
+    prepare: impl FnOnce(&mut FlareTest),
+) -> Result<Given<T>> {
+    let mut test = FlareTest::described("test", move |job| {
+        let stream = describe(job)?;
+        stream.map(|item| Record { json: serde_json::to_string(&item).unwrap() }).id("given").sink::<Record>()
+    });
+    let sink = test.sink::<Record>();
+    prepare(&mut test);
+    let run = test.run()?;
+    let items = sink.take().iter().map(|record| serde_json::from_str(&record.json).unwrap()).collect();
+    Ok(Given { run, items })
 }
 
 /// A folder that is gone at the end of the test.

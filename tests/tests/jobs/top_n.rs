@@ -7,8 +7,9 @@ use flare::keyed::Ttl;
 use flare::prelude::*;
 use proptest::prelude::*;
 
-use crate::support::{Collected, check};
-use crate::windows::{Event, cases, inputs, ms, sliding};
+use crate::inputs::{Event, cases, inputs, ms};
+use crate::support::{Collected, check, run};
+use crate::windows::sliding;
 
 /// The highest values, the highest first.
 fn highest(mut values: Vec<i64>, n: usize) -> Vec<i64> {
@@ -26,10 +27,8 @@ proptest! {
 
     #[test]
     fn deduplication_keeps_one_record_of_each_key(inputs in inputs()) {
-        let kept = inputs.run(|inputs, job, out| {
-            let stream = inputs.named_stream("input", job, 0);
-            stream.key_by(|event| event.key).deduplicate(None).for_each(out.collector());
-            Ok(())
+        let kept = inputs.run(|inputs, job| {
+            Ok(inputs.idling("left", job)?.key_by(|event| event.key).deduplicate(None))
         });
         let keys: BTreeSet<_> = inputs.all().iter().map(|event| event.key).collect();
         let kept: Vec<_> = kept.iter().map(|event| event.key).collect();
@@ -38,10 +37,9 @@ proptest! {
 
     #[test]
     fn a_running_top_ends_with_the_highest_of_each_key(inputs in inputs(), n in 1_usize..5) {
-        let tops = inputs.run(move |inputs, job, out| {
-            let keyed = inputs.named_stream("input", job, 0).key_by(|event| event.key);
-            keyed.top_n(n, |event| event.value).map(|(key, top)| (key, values(&top))).for_each(out.collector());
-            Ok(())
+        let tops = inputs.run(move |inputs, job| {
+            let keyed = inputs.idling("left", job)?.key_by(|event| event.key);
+            Ok(keyed.top_n(n, |event| event.value).map(|(key, top)| (key, values(&top))).boxed())
         });
         // A top only grows, so the last one is the greatest, and none comes twice.
         prop_assert!(tops.is_sorted_by(|a, b| a < b));
@@ -55,11 +53,10 @@ proptest! {
 
     #[test]
     fn each_window_gives_its_top_once(inputs in inputs(), n in 1_usize..5, size in 1_i64..90, slide in 1_i64..60) {
-        let tops = inputs.run(move |inputs, job, out| {
-            let keyed = inputs.named_stream("input", job, inputs.disorder).key_by(|event| event.key);
+        let tops = inputs.run(move |inputs, job| {
+            let keyed = inputs.in_time("left", job)?.key_by(|event| event.key);
             let tops = keyed.window(Windows::sliding(ms(size), ms(slide))).top_n(n, |event| event.value);
-            tops.map(|(key, window, top)| (window.start.as_millis(), key, values(&top))).for_each(out.collector());
-            Ok(())
+            Ok(tops.map(|(key, window, top)| (window.start.as_millis(), key, values(&top))).boxed())
         });
         let (mut expected, windows_of) = (BTreeMap::<(i64, u8), Vec<i64>>::new(), sliding(size, slide));
         for event in inputs.all() {
@@ -74,14 +71,13 @@ proptest! {
 
 #[test]
 fn deduplication_keeps_the_record_that_came_first() {
-    let describe = |job: &mut Job, out: Collected<(u32, u32)>| {
+    let describe = |job: &mut Job| {
         let records: Vec<_> = (0..100_u32).map(|n| (n % 7, n)).collect();
         let keyed = job.values("records", records).key_by(|record| record.0);
-        keyed.deduplicate(Ttl::after_write(ms(3_600_000))).for_each(out.collector());
-        Ok(())
+        Ok(keyed.deduplicate(Ttl::after_write(ms(3_600_000))))
     };
-    let (_, out) = check(describe, |runner| runner.set("job.parallelism", 3)).unwrap();
-    assert_eq!(out.sorted(), (0..7).map(|n| (n, n)).collect::<Vec<_>>());
+    let given = run(describe, |test| test.set("job.parallelism", 3)).unwrap();
+    assert_eq!(given.sorted(), (0..7).map(|n| (n, n)).collect::<Vec<_>>());
 }
 
 #[test]

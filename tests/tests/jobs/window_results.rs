@@ -4,8 +4,9 @@ use flare::prelude::*;
 use flare::{Watermarks, Windows};
 use proptest::prelude::*;
 
+use crate::inputs::{Event, Inputs, cases, inputs, ms};
 use crate::support::{Collected, check};
-use crate::windows::{Event, Inputs, cases, inputs, ms, sliding};
+use crate::windows::sliding;
 
 /// A window's start and end, and a result.
 type Row<R> = (i64, i64, R);
@@ -111,16 +112,14 @@ fn processes_a_window_again_with_what_came_late() {
 
 /// What each window and key holds, however its records came.
 fn processed(inputs: &Inputs, windows: Windows) -> Vec<(i64, i64, u8, Vec<i64>)> {
-    inputs.run(move |inputs, job, out| {
-        let stream = inputs.named_stream("input", job, inputs.disorder);
+    inputs.run(move |inputs, job| {
+        let stream = inputs.in_time("left", job)?;
         let windows = stream.key_by(|event| event.key).window(windows);
-        let sorted = windows.process(|key, window, events| {
+        Ok(windows.process(|key, window, events| {
             let mut values: Vec<_> = events.iter().map(|event| event.value).collect();
             values.sort_unstable();
             [(window.start.as_millis(), window.end.as_millis(), *key, values)]
-        });
-        sorted.for_each(out.collector());
-        Ok(())
+        }))
     })
 }
 

@@ -9,81 +9,8 @@ use flare::source::{Intake, Meta, Progress, Source, async_trait};
 use flare::{Watermarks, Windows};
 use proptest::prelude::*;
 
-use crate::support::{Collected, check};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Event {
-    pub(crate) key: u8,
-    pub(crate) at: i64,
-    pub(crate) value: i64,
-}
-
-/// Records of a few inputs in the order of their arrival, each at most so much behind a later one of its input.
-#[derive(Clone, Debug)]
-pub(crate) struct Inputs {
-    pub(crate) inputs: Vec<Vec<Event>>,
-    pub(crate) disorder: i64,
-    pub(crate) parallelism: usize,
-}
-
-pub(crate) fn inputs() -> impl Strategy<Value = Inputs> {
-    let event = (0_u8..6, 0_i64..400, 0_i64..100);
-    let input = proptest::collection::vec(event, 0..60);
-    let all = (proptest::collection::vec(input, 1..4), 0_i64..80, 1_usize..5);
-    all.prop_map(|(inputs, disorder, parallelism)| {
-        let sorted = |events: Vec<(u8, i64, i64)>| {
-            let mut events: Vec<_> =
-                events.into_iter().map(|(key, at, value)| Event { key, at, value }).collect();
-            // Each comes with its own delay, so that what lies close together changes places.
-            events.sort_by_key(|event| event.at + event.value * 7 % (disorder + 1));
-            events
-        };
-        Inputs { inputs: inputs.into_iter().map(sorted).collect(), disorder, parallelism }
-    })
-}
-
-impl Inputs {
-    pub(crate) fn all(&self) -> Vec<Event> {
-        self.inputs.iter().flatten().copied().collect()
-    }
-
-    fn stream(&self, job: &mut Job, bound: i64) -> BoxedStream<Event> {
-        self.named_stream("input", job, bound)
-    }
-
-    /// The inputs together; their sources are called `NAME-0` and so on.
-    pub(crate) fn named_stream(&self, name: &str, job: &mut Job, bound: i64) -> BoxedStream<Event> {
-        let mut all: Option<BoxedStream<Event>> = None;
-        for (index, events) in self.inputs.iter().enumerate() {
-            let stream = job.values(&format!("{name}-{index}"), events.clone());
-            let watermarks = Watermarks::bounded(Duration::from_millis(bound.unsigned_abs()));
-            let timed = stream.event_time(|event| Timestamp::from_millis(event.at), watermarks);
-            all = Some(match all {
-                Some(before) => before.union(timed),
-                None => timed,
-            });
-        }
-        all.unwrap()
-    }
-
-    /// What a job makes of them, sorted. Small batches let watermarks come often.
-    pub(crate) fn run<T: Clone + Ord + Send + 'static>(
-        &self,
-        describe: impl FnOnce(&Self, &mut Job, Collected<T>) -> Result<()> + 'static,
-    ) -> Vec<T> {
-        let own = self.clone();
-        let described = move |job: &mut Job, out| describe(&own, job, out);
-        let mut configured =
-            vec![("job.parallelism".to_owned(), self.parallelism), ("job.batch".to_owned(), 3)];
-        for index in 0..self.inputs.len() {
-            configured.push((format!("source.input-{index}.batch"), 5));
-        }
-        let set = |runner: flare::Runner| {
-            configured.iter().fold(runner, |runner, (key, value)| runner.set(key, value))
-        };
-        check(described, set).unwrap_or_else(|error| panic!("{}", error.report())).1.sorted()
-    }
-}
+use crate::inputs::{Event, Inputs, cases, inputs, ms};
+use crate::support::{Collected, check, run};
 
 /// A window's start and end, a key, and a result.
 type Row = (i64, i64, u8, i64);
@@ -136,16 +63,10 @@ fn sessions(events: &[Event], gap: i64) -> Vec<Row> {
     rows
 }
 
-pub(crate) fn ms(millis: i64) -> Duration {
-    Duration::from_millis(millis.unsigned_abs())
-}
-
 fn sums(inputs: &Inputs, windows: Windows) -> Vec<Row> {
-    inputs.run(move |inputs, job, out| {
-        let stream = inputs.stream(job, inputs.disorder);
-        let sums = stream.key_by(|event| event.key).window(windows);
-        sums.aggregate(Sum(|event: &Event| event.value), row).for_each(out.collector());
-        Ok(())
+    inputs.run(move |inputs, job| {
+        let windows = inputs.in_time("left", job)?.key_by(|event| event.key).window(windows);
+        Ok(windows.aggregate(Sum(|event: &Event| event.value), row).boxed())
     })
 }
 
@@ -187,11 +108,10 @@ proptest! {
     #[test]
     fn late_records_renew_the_results_of_windows_that_wait_for_them(inputs in inputs(), size in 1_i64..60, slide in 1_i64..60) {
         let late = |windows: Windows| {
-            let rows = inputs.run(move |inputs, job, out| {
-                let keyed = inputs.stream(job, 0).key_by(|event| event.key);
+            let rows = inputs.run(move |inputs, job| {
+                let keyed = inputs.out_of_time("left", job)?.key_by(|event| event.key);
                 let windows = keyed.window(windows.allowed_lateness(ms(10_000)));
-                windows.aggregate(Sum(|event: &Event| event.value), row).for_each(out.collector());
-                Ok(())
+                Ok(windows.aggregate(Sum(|event: &Event| event.value), row).boxed())
             });
             last_of_each(rows)
         };
@@ -201,12 +121,10 @@ proptest! {
     #[test]
     fn every_record_is_in_a_window_or_late(inputs in inputs(), size in 1_i64..60, gap in 1_i64..40) {
         for windows in [Windows::tumbling(ms(size)), Windows::session(ms(gap))] {
-            let seen = inputs.run(move |inputs, job, out: Collected<(bool, u64)>| {
-                let keyed = inputs.stream(job, 0).key_by(|event| event.key);
-                let counted = keyed.window(windows).aggregate_with_late("late", Count, |_, _, count| count);
-                counted.0.map(|count| (false, count)).for_each(out.collector());
-                counted.1.map(|_| (true, 1)).for_each(out.collector());
-                Ok(())
+            let seen = inputs.run(move |inputs, job| {
+                let keyed = inputs.idling("left", job)?.key_by(|event| event.key);
+                let (counts, late) = keyed.window(windows).aggregate_with_late("late", Count, |_, _, count| count);
+                Ok(counts.map(|count| (false, count)).union(late.map(|_| (true, 1))))
             });
             prop_assert_eq!(seen.iter().map(|(_, count)| *count).sum::<u64>(), inputs.all().len() as u64);
         }
@@ -214,9 +132,8 @@ proptest! {
 
     #[test]
     fn running_results_count_every_record_once(inputs in inputs()) {
-        let counts = inputs.run(|inputs, job, out: Collected<(u8, u64)>| {
-            inputs.stream(job, 0).key_by(|event| event.key).count().for_each(out.collector());
-            Ok(())
+        let counts = inputs.run(|inputs, job| {
+            Ok(inputs.idling("left", job)?.key_by(|event| event.key).count())
         });
         let mut expected: Vec<(u8, u64)> = Vec::new();
         for event in inputs.all() {
@@ -229,21 +146,15 @@ proptest! {
 
     #[test]
     fn timers_of_a_key_fire_once_when_event_time_has_passed(inputs in inputs(), quiet in 1_i64..60) {
-        let silent = inputs.run(move |inputs, job, out: Collected<(u8, i64)>| {
-            let keyed = inputs.stream(job, inputs.disorder).key_by(|event| event.key);
-            keyed.process(Silence { quiet, ..Silence::default() }).for_each(out.collector());
-            Ok(())
+        let silent = inputs.run(move |inputs, job| {
+            let keyed = inputs.in_time("left", job)?.key_by(|event| event.key);
+            Ok(keyed.process(Silence { quiet, ..Silence::default() }))
         });
         let mut expected: Vec<_> =
             sessions(&inputs.all(), quiet).iter().map(|(_, end, key, _)| (*key, *end)).collect();
         expected.sort_unstable();
         prop_assert_eq!(silent, expected);
     }
-}
-
-/// More by one command: `PROPTEST_CASES=5000 cargo test -p flare-tests --test jobs windows`.
-pub(crate) fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(60)
 }
 
 /// Tells when a key has had no record for a while: when its sessions end.
@@ -281,13 +192,12 @@ impl Process<u8, Event> for Silence {
 
 #[test]
 fn count_windows_take_so_many_records_of_a_key() {
-    let describe = |job: &mut Job, out: Collected<(u32, u64)>| {
+    let describe = |job: &mut Job| {
         let keyed = job.values("numbers", (0..100_u32).collect()).key_by(|n| n % 3);
-        keyed.count_window(10, Count, |key, count| (*key, count)).for_each(out.collector());
-        Ok(())
+        Ok(keyed.count_window(10, Count, |key, count| (*key, count)).boxed())
     };
-    let (_, out) = check(describe, |runner| runner.set("job.parallelism", 2)).unwrap();
-    assert_eq!(out.sorted(), [[(0, 10); 3], [(1, 10); 3], [(2, 10); 3]].concat());
+    let given = run(describe, |test| test.set("job.parallelism", 2)).unwrap();
+    assert_eq!(given.sorted(), [[(0, 10); 3], [(1, 10); 3], [(2, 10); 3]].concat());
 }
 
 #[test]
@@ -400,32 +310,31 @@ impl Process<u32, u32> for EverySecond {
 
 #[test]
 fn a_bad_record_is_turned_aside_and_the_stream_goes_on() {
-    let describe = |job: &mut Job, out: Collected<u32>| {
-        let dirty = out.clone();
-        job.dirty()?.map(|record| record.raw.parse::<u32>().unwrap() + 1000).for_each(dirty.collector());
+    let describe = |job: &mut Job| {
         let keyed = job.values("numbers", vec![1, 2, 1, 1, 2_u32]).key_by(|n| *n);
-        keyed.process(EverySecond::default()).id("second").for_each(out.collector());
-        Ok(())
+        Ok(keyed.process(EverySecond::default()).id("second"))
     };
-    let (summary, out) = check(describe, |runner| runner).unwrap();
-    assert_eq!(out.sorted(), [1, 1, 2, 1001, 1002]);
-    assert_eq!(summary.dirty.into_iter().collect::<Vec<_>>(), [("second convert bad_record".to_owned(), 2)]);
+    let given = run(describe, |_| {}).unwrap();
+    let raw: Vec<_> = given.run.dirty.iter().map(|record| record.raw.as_str()).collect();
+    assert_eq!((raw, given.items), (vec!["1", "2"], vec![1, 2, 1]));
+    assert_eq!(
+        given.run.summary.dirty.into_iter().collect::<Vec<_>>(),
+        [("second convert bad_record".to_owned(), 2)]
+    );
 }
 
 #[test]
 fn days_follow_the_midnight_of_a_time_zone() {
-    let describe = |job: &mut Job, out: Collected<(String, u64)>| {
+    let describe = |job: &mut Job| {
         // From noon to noon, around the night in which clocks go forward: 23 hours between the midnights.
         let start = 1_774_695_600_000_i64;
         let times: Vec<i64> = (0..48).map(|hour| start + hour * 3_600_000).collect();
         let times = job.values("hours", times);
         let timed = times.event_time(|at| Timestamp::from_millis(*at), Watermarks::monotonic());
         let days = timed.key_by(|_| 0_u8).window(Windows::days(1, "Europe/Berlin"));
-        days.aggregate(Count, |_, window, hours| (window.start.to_string(), hours)).for_each(out.collector());
-        Ok(())
+        Ok(days.aggregate(Count, |_, window, hours| (window.start.to_string(), hours)).boxed())
     };
-    let (_, out) = check(describe, |runner| runner).unwrap();
-    let days = out.items();
+    let days = run(describe, |_| {}).unwrap().items;
     let hours = |day: &str| days.iter().find(|(start, _)| start.starts_with(day)).map(|(_, hours)| *hours);
     assert_eq!(hours("2026-03-28T23:00"), Some(23), "{days:?}");
     let unknown = |job: &mut Job, out: Collected<u64>| {
@@ -439,7 +348,7 @@ fn days_follow_the_midnight_of_a_time_zone() {
 
 #[test]
 fn sessions_give_their_results_in_the_order_of_their_ends() {
-    let describe = |job: &mut Job, out: Collected<(u8, i64)>| {
+    let describe = |job: &mut Job| {
         let event = |key, at| Event { key, at, value: 1 };
         // The first session grows twice, and ends last.
         let events = vec![event(1, 0), event(2, 5), event(1, 8), event(1, 16), event(3, 1)];
@@ -448,10 +357,7 @@ fn sessions_give_their_results_in_the_order_of_their_ends() {
             Watermarks::bounded(Duration::from_secs(1)),
         );
         let sessions = timed.key_by(|event| event.key).window(Windows::session(ms(10)));
-        let ends = sessions.aggregate(Count, |key, window, _| (*key, window.end.as_millis()));
-        ends.for_each(out.collector());
-        Ok(())
+        Ok(sessions.aggregate(Count, |key, window, _| (*key, window.end.as_millis())).boxed())
     };
-    let (_, out) = check(describe, |runner| runner).unwrap();
-    assert_eq!(out.items(), [(3, 11), (2, 15), (1, 26)]);
+    assert_eq!(run(describe, |_| {}).unwrap().items, [(3, 11), (2, 15), (1, 26)]);
 }

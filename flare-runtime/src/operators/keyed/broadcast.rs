@@ -11,7 +11,7 @@ use crate::model::{Batch, Either, Key, Timestamp};
 use crate::state::{Backend, Declare, Kept, SnapshotReader, SnapshotWriter};
 
 /// The name under which the shared map is kept.
-const SHARED: &str = "flare.shared";
+pub(crate) const SHARED: &str = "flare.shared";
 
 /// A user's operator over a keyed stream and a control stream: as [`Process`], with a map that all keys see. Every
 /// subtask has the map whole, since every control record comes to every subtask.

@@ -44,6 +44,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::Timestamp;
     use crate::operators::keyed::ProcessOperator;
     use crate::operators::keyed::testing::Bench;
 
@@ -53,7 +54,7 @@ mod tests {
         let operator = ProcessOperator::new(|record: &u32| *record, Deduplicate::new(Some(ttl)));
         let mut bench = Bench::new(operator.expect("one state"));
         for now in [0, 5, 9, 10, 19, 20] {
-            bench.now = now;
+            bench.now = Timestamp::from_millis(now);
             bench.record(7, now);
         }
         assert_eq!(bench.take(), [(7, 0), (7, 10), (7, 20)]);

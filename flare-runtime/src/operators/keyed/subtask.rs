@@ -120,7 +120,7 @@ pub struct KeyedSubtask<T, O: KeyedOperator<T>> {
 }
 
 /// The name under which the watermark is kept.
-const WATERMARK: &str = "flare.watermark";
+pub(crate) const WATERMARK: &str = "flare.watermark";
 
 enum Event<T> {
     Message(Message<T>),

@@ -5,20 +5,23 @@ use std::time::Duration;
 
 use super::subtask::{Emitted, KeyedOperator, Turn};
 use crate::api::{DirtyBudget, DirtyOutlet, Metrics, StageContext};
-use crate::model::{Batch, Meta, OperatorId, Splits, SubtaskId, Timestamp};
+use crate::error::Result;
+use crate::model::{Batch, Meta, OperatorId, Reject, Splits, SubtaskId, Timestamp};
 
-/// An operator with all that it works with; moments are in milliseconds.
-pub(super) struct Bench<T, O: KeyedOperator<T>> {
-    pub(super) operator: O,
+/// One subtask's operator with all that it works with.
+pub(crate) struct Bench<T, O: KeyedOperator<T> + ?Sized> {
+    pub(crate) operator: Box<O>,
     stage: StageContext,
     out: Emitted<O::Out>,
+    rejects: Vec<Reject>,
     watermark: Timestamp,
     /// Processing time.
-    pub(super) now: i64,
+    pub(crate) now: Timestamp,
 }
 
-impl<T, O: KeyedOperator<T>> Bench<T, O> {
-    pub(super) fn new(operator: O) -> Self {
+impl<T, O: KeyedOperator<T> + ?Sized> Bench<T, O> {
+    /// The subtask of this number, where event time has come to `watermark`.
+    pub(crate) fn of(operator: Box<O>, index: usize, watermark: Timestamp) -> Self {
         let dirty = DirtyOutlet {
             job: "test".into(),
             splits: Splits::default(),
@@ -26,34 +29,66 @@ impl<T, O: KeyedOperator<T>> Bench<T, O> {
             output: None,
             metrics: Metrics::default(),
         };
-        let subtask = SubtaskId { operator: OperatorId::from("test"), index: 0 };
+        let subtask = SubtaskId { operator: OperatorId::from("test"), index };
         let stage = StageContext::new(subtask, [].into(), dirty);
-        Self { operator, stage, out: Emitted::default(), watermark: Timestamp::MIN, now: 0 }
+        let (out, now) = (Emitted::default(), Timestamp::from_millis(0));
+        Self { operator, stage, out, rejects: Vec::new(), watermark, now }
     }
 
-    pub(super) fn record(&mut self, item: T, time: i64) {
+    /// Processes a record.
+    pub(crate) fn give(&mut self, item: T, timestamp: Timestamp) -> Result<()> {
         let mut batch = Batch::default();
-        batch.push(item, Meta { timestamp: Timestamp::from_millis(time), ..Meta::NONE });
-        self.turn(|operator, turn| operator.batch(batch, turn));
+        batch.push(item, Meta { timestamp, ..Meta::NONE });
+        self.turn(|operator, turn| operator.batch(batch, turn))
     }
 
-    pub(super) fn watermark(&mut self, time: i64) {
-        self.watermark = Timestamp::from_millis(time);
-        self.turn(O::watermark);
+    /// Lets event time come to `watermark`.
+    pub(crate) fn pass(&mut self, watermark: Timestamp) -> Result<()> {
+        self.watermark = watermark;
+        self.turn(O::watermark)
+    }
+
+    /// Fires what is due in processing time.
+    #[cfg(feature = "test")]
+    pub(crate) fn fire(&mut self) -> Result<()> {
+        self.turn(O::processing_time)
     }
 
     /// What came out since, with event times.
-    pub(super) fn take(&mut self) -> Vec<(O::Out, i64)> {
+    pub(crate) fn emitted(&mut self) -> impl Iterator<Item = (O::Out, Timestamp)> {
         let records = self.out.take().flat_map(Batch::into_records);
-        records.map(|(item, meta)| (item, meta.timestamp.as_millis())).collect()
+        records.map(|(item, meta)| (item, meta.timestamp))
     }
 
-    fn turn(&mut self, work: impl FnOnce(&mut O, &mut Turn<'_, O::Out>) -> crate::error::Result<()>) {
-        let Self { operator, stage, out, watermark, now } = self;
-        let mut rejects = Vec::new();
-        let now = Timestamp::from_millis(*now);
-        let mut turn = Turn { out, rejects: &mut rejects, stage, watermark: *watermark, now };
-        work(operator, &mut turn).expect("it works");
+    /// What was turned aside since.
+    pub(crate) fn rejects(&mut self) -> Vec<Reject> {
+        std::mem::take(&mut self.rejects)
+    }
+
+    fn turn(&mut self, work: impl FnOnce(&mut O, &mut Turn<'_, O::Out>) -> Result<()>) -> Result<()> {
+        let Self { operator, stage, out, rejects, watermark, now } = self;
+        work(operator, &mut Turn { out, rejects, stage, watermark: *watermark, now: *now })
+    }
+}
+
+/// For operators that turn nothing aside; moments are in milliseconds.
+#[cfg(test)]
+impl<T, O: KeyedOperator<T>> Bench<T, O> {
+    pub(super) fn new(operator: O) -> Self {
+        Self::of(Box::new(operator), 0, Timestamp::MIN)
+    }
+
+    pub(super) fn record(&mut self, item: T, time: i64) {
+        self.give(item, Timestamp::from_millis(time)).expect("it works");
+        let rejects = self.rejects();
         assert!(rejects.is_empty(), "{rejects:?}");
+    }
+
+    pub(super) fn watermark(&mut self, time: i64) {
+        self.pass(Timestamp::from_millis(time)).expect("it works");
+    }
+
+    pub(super) fn take(&mut self) -> Vec<(O::Out, i64)> {
+        self.emitted().map(|(item, time)| (item, time.as_millis())).collect()
     }
 }
