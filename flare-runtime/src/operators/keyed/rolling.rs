@@ -223,27 +223,30 @@ where
 
     fn batch(&mut self, batch: Batch<T>, turn: &mut Turn<'_, Self::Out>) -> Result<()> {
         let Self { key, aggregate, table } = self;
-        let now = turn.now;
-        let mut next = |item: &T| -> Result<(K, A::Out)> {
-            let key = key(item);
-            let accumulator = table.get_or_insert_with(&key, now, || aggregate.create())?;
-            aggregate.add(accumulator, item);
-            let result = aggregate.result(accumulator);
-            Ok((key, result))
-        };
+        let Turn { out, stage, now, .. } = turn;
+        let make = || aggregate.create();
         if batch.metas.is_empty() {
-            turn.stage.current = Meta::NONE;
-            let out = turn.out.plain(batch.len());
-            return batch.items.iter().try_for_each(|item| {
-                out.push(next(item)?);
-                Ok(())
-            });
+            stage.current = Meta::NONE;
+            let out = out.plain(batch.len());
+            return table.update_each(
+                *now,
+                batch.items.iter(),
+                |item| key(item),
+                make,
+                |item, key, known| {
+                    aggregate.add(known, item);
+                    out.push((key, aggregate.result(known)));
+                },
+            );
         }
-        for (item, meta) in batch.into_records() {
-            turn.stage.current = meta;
-            turn.out.push(next(&item)?, meta);
-        }
-        Ok(())
+        let key = |(item, meta): &(T, Meta)| {
+            stage.current = *meta;
+            key(item)
+        };
+        table.update_each(*now, batch.into_records(), key, make, |(item, meta), key, known| {
+            aggregate.add(known, &item);
+            out.push((key, aggregate.result(known)), meta);
+        })
     }
 
     fn watermark(&mut self, _turn: &mut Turn<'_, Self::Out>) -> Result<()> {

@@ -39,6 +39,23 @@ trait Values<K, V> {
     fn get_mut(&mut self, key: &K, now: Timestamp) -> Result<Option<&mut V>>;
     fn get_or_insert_with(&mut self, key: &K, now: Timestamp, make: impl FnOnce() -> V) -> Result<&mut V>;
     fn remove(&mut self, key: &K, now: Timestamp) -> Result<Option<V>>;
+
+    fn update_each<T>(
+        &mut self,
+        now: Timestamp,
+        items: impl Iterator<Item = T>,
+        mut key: impl FnMut(&T) -> K,
+        mut make: impl FnMut() -> V,
+        mut each: impl FnMut(T, K, &mut V),
+    ) -> Result<()> {
+        for item in items {
+            let key = key(&item);
+            let value = self.get_or_insert_with(&key, now, &mut make)?;
+            each(item, key, value);
+        }
+        Ok(())
+    }
+
     fn sweep(&mut self, count: usize, now: Timestamp) -> Result<()>;
     /// With the time of the last use; any, where nobody keeps that.
     fn for_each(&mut self, each: impl FnMut(&K, Timestamp, &V) -> Result<()>) -> Result<()>;
@@ -137,6 +154,22 @@ impl<K: Key, V: Kept> Table<K, V> {
         make: impl FnOnce() -> V,
     ) -> Result<&mut V> {
         on!(&mut self.0, values => Values::get_or_insert_with(values, key, now, make))
+    }
+
+    /// Gives each item to `each`, with its key and the value of that, made by `make` where there is none: the backend is
+    /// chosen once for all of them.
+    ///
+    /// # Errors
+    /// When the backend cannot read a value; `each` has seen the items before it.
+    pub fn update_each<T>(
+        &mut self,
+        now: Timestamp,
+        items: impl Iterator<Item = T>,
+        key: impl FnMut(&T) -> K,
+        make: impl FnMut() -> V,
+        each: impl FnMut(T, K, &mut V),
+    ) -> Result<()> {
+        on!(&mut self.0, values => Values::update_each(values, now, items, key, make, each))
     }
 
     /// Sets the value of a key.
