@@ -93,7 +93,6 @@ impl<K: Key, V: Kept> DiskTable<K, V> {
     }
 
     /// Keys of `count` rows behind `after` for which `over` is true, and the key of the last row if there are more.
-    #[expect(clippy::type_complexity, reason = "said in the line above")]
     fn look(
         &self,
         after: Option<Vec<u8>>,

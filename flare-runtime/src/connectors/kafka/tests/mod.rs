@@ -202,6 +202,7 @@ fn open<T>(
 
 fn source_context(index: usize, parallelism: usize) -> SourceContext {
     SourceContext {
+        restored: None,
         operator: OperatorId::from("orders"),
         index,
         parallelism,
