@@ -98,7 +98,7 @@ pub mod keyed {
         Aggregate, BroadcastProcess, CoProcess, Context, Count, Fold, Process, Sum, Timer, TopN,
     };
     pub use flare_runtime::state::{
-        Access, AggregatingState, Declare, ListState, MapState, ReducingState, Ttl, ValueState,
+        Access, AggregatingState, Declare, Kept, ListState, MapState, ReducingState, Ttl, ValueState,
     };
 }
 

@@ -1,6 +1,6 @@
 //! A job's whole state at one barrier, and its file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -42,11 +42,13 @@ impl Savepoint {
     /// The values of a keyed state, with their keys, in the order of the keys. Empty where the operator has none.
     ///
     /// What a user's operator declares has the name given there. Flare's own operators: `result` holds the accumulator
-    /// of `count`, `sum`, `aggregate`, and the record of `reduce`; `seen` of `deduplicate`; `top` of `top_n`.
+    /// of `count`, `sum`, `aggregate`, and the record of `reduce`; `seen` of `deduplicate`; `top` of `top_n`;
+    /// `windows` the windows that are open, and `records` those that wait in a join, each in a form of its own.
     ///
     /// # Errors
     /// `Config` when there is no such operator, or keys or values are of other types.
     pub fn entries<K: Key, V: Kept>(&self, operator: &str, state: &str) -> Result<Vec<(K, V)>> {
+        self.check(operator, state)?;
         let mut entries = Vec::new();
         self.read(operator, |reader| {
             reader.table(state, |key: K, _, value: V| {
@@ -63,6 +65,7 @@ impl Savepoint {
     /// # Errors
     /// As [`Savepoint::entries`].
     pub fn value<K: Key, V: Kept>(&self, operator: &str, state: &str, key: &K) -> Result<Option<V>> {
+        self.check(operator, state)?;
         let mut found = None;
         self.read(operator, |reader| {
             reader.table(state, |known: K, _, value| {
@@ -105,6 +108,20 @@ impl Savepoint {
         let mut timers: Vec<_> = timers.map(|(key, at)| (at, key)).collect();
         timers.sort();
         Ok(timers)
+    }
+
+    /// Refuses the name of a state that the operator does not have.
+    fn check(&self, operator: &str, state: &str) -> Result<()> {
+        let Some(parts) = self.operators.get(operator) else { return Ok(()) };
+        let names: BTreeSet<_> =
+            parts.iter().flat_map(|part| part.tables.keys()).map(String::as_str).collect();
+        if names.contains(state) {
+            return Ok(());
+        }
+        let error =
+            Error::new(ErrorKind::Config, "the operator has no such state").with("operator", operator);
+        let names = names.into_iter().collect::<Vec<_>>().join(", ");
+        Err(error.with("state", state).with("states", names))
     }
 
     /// Reads all subtasks of an operator as one.

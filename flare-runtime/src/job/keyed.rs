@@ -11,7 +11,7 @@ use super::windows::{Shape, Windows};
 use crate::api::{Counter, Downstream, Partition, Subtask};
 use crate::config::Place;
 use crate::error::Result;
-use crate::model::{Key, KeyGroups};
+use crate::model::{Key, KeyGroups, OperatorId};
 use crate::operators::keyed::window::{
     self, CountWindows, Domain, FixedWindows, Results, ResultsAndLate, SessionWindows, Window, WindowOut,
     WindowParts,
@@ -41,6 +41,8 @@ pub(super) struct KeyedInput<T, K, F> {
     pub(super) has_time: bool,
     /// Whether those that it gives can, whatever it reads.
     gives_time: bool,
+    /// The operator's id, where it is not derived.
+    id: Option<String>,
     types: PhantomData<fn(T) -> K>,
 }
 
@@ -132,7 +134,7 @@ where
 
     /// The records of each key in windows of time.
     pub fn window(self, windows: Windows) -> WindowedStream<S, K, F> {
-        WindowedStream { stream: self, windows }
+        WindowedStream { id: None, stream: self, windows }
     }
 
     /// A result for every `size` records of a key; `out` makes a record of it. What is left over at the end of the
@@ -186,12 +188,17 @@ where
     /// Of ports, whose records have the key that `key` gives.
     pub(super) fn new(parts: Parts, key: F) -> Self {
         let has_time = parts.job.lock().graph.has_time(&parts.ports);
-        Self { parts, key, detail: String::new(), has_time, gives_time: false, types: PhantomData }
+        Self { parts, key, detail: String::new(), has_time, gives_time: false, id: None, types: PhantomData }
     }
 
     /// Says what the operator is, for reports.
     pub(super) fn described(self, detail: String) -> Self {
         Self { detail, ..self }
+    }
+
+    /// Gives the operator this id, if any.
+    fn with_id(self, id: Option<String>) -> Self {
+        Self { id, ..self }
     }
 
     /// Says that the operator itself gives its records an event time.
@@ -298,10 +305,12 @@ where
         U: Send + 'static,
         B: FnMut(&mut Wiring, Downstream<U>) -> Box<dyn Subtask> + Send + 'static,
     {
-        let Self { parts: Parts { job, ports, behind_dirty }, key, detail, gives_time, .. } = self;
+        let Self { parts: Parts { job, ports, behind_dirty }, key, detail, gives_time, id, .. } = self;
         let (head, groups) = {
             let mut builder = job.lock();
-            (builder.numbered(kind, place), builder.key_groups())
+            let mut head = builder.numbered(kind, place);
+            head.id = id.as_deref().map_or(head.id, OperatorId::from);
+            (head, builder.key_groups())
         };
         let partition: MakePartition<T> =
             Arc::new(move |parallelism| Box::new(ByKey { key: key.clone(), groups, parallelism }));
@@ -316,6 +325,7 @@ where
 /// The records of a keyed stream in windows.
 #[must_use = "a stream must end in a sink"]
 pub struct WindowedStream<S: Step, K, F> {
+    id: Option<String>,
     pub(super) stream: KeyedStream<S, K, F>,
     pub(super) windows: Windows,
 }
@@ -327,6 +337,18 @@ where
     K: Key,
     F: FnMut(&S::Out) -> K + Clone + Send + Sync + 'static,
 {
+    /// Gives the windows this id, by which their state is restored; without it, it is derived from their place among the
+    /// job's windows. `.id` behind a result does the same, but where there are two streams, as with late records.
+    #[must_use]
+    pub fn id(self, id: &str) -> Self {
+        Self { id: Some(id.to_owned()), ..self }
+    }
+
+    /// Ends the stage before, so that the windows' own can begin.
+    pub(super) fn into_input(self) -> (KeyedInput<S::Out, K, F>, Windows) {
+        (self.stream.into_input().with_id(self.id), self.windows)
+    }
+
     /// The result of each key in each window; `out` makes a record of it, whose event time is the window's last
     /// millisecond. Records that come too late are counted as `late` and dropped.
     #[track_caller]
@@ -337,7 +359,8 @@ where
         U: Send + 'static,
     {
         let out = move || Results(out.clone());
-        self.stream.into_input().windows("window", self.windows, Place::here(), aggregate, out)
+        let (input, windows) = self.into_input();
+        input.windows("window", windows, Place::here(), aggregate, out)
     }
 
     /// As [`WindowedStream::aggregate`]; the second stream is the side output `name` of records that came too late.
@@ -354,8 +377,8 @@ where
         U: Send + 'static,
     {
         let out = move || ResultsAndLate(out.clone());
-        let input = self.stream.into_input();
-        let both = input.windows("window", self.windows, Place::here(), aggregate, out);
+        let (input, windows) = self.into_input();
+        let both = input.windows("window", windows, Place::here(), aggregate, out);
         both.side_output(name, |routed: Routed<U, S::Out>| routed)
     }
 }

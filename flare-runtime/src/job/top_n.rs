@@ -97,7 +97,7 @@ where
         let place = Place::here();
         self.stream.refuse_none(n, place);
         let row = |key: &K, window, top| (key.clone(), window, top);
-        let input = self.stream.into_input();
-        input.windows("top_n", self.windows, place, TopN { n, rank }, move || Results(row))
+        let (input, windows) = self.into_input();
+        input.windows("top_n", windows, place, TopN { n, rank }, move || Results(row))
     }
 }

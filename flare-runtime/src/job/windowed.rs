@@ -118,7 +118,8 @@ where
         U::Item: Send + 'static,
     {
         let out = move || Processed(process.clone());
-        self.stream.into_input().windows("window", self.windows, Place::here(), Gather::default(), out)
+        let (input, windows) = self.into_input();
+        input.windows("window", windows, Place::here(), Gather::default(), out)
     }
 }
 

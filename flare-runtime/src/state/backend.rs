@@ -33,7 +33,7 @@ settings! {
         /// Memory of `disk` for values in use, of each subtask.
         write_buffer: ByteSize [from "1MiB"] = "64MiB",
         /// Memory of `disk` for blocks of files, of each subtask.
-        block_cache: ByteSize = "64MiB",
+        block_cache: ByteSize = "128MiB",
     }
 }
 

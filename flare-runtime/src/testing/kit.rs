@@ -61,8 +61,11 @@ impl FlareTest {
         let stand_ins = StandIns::new(dirty.taker(Faults::default()));
         // 2026-01-01T00:00:00Z
         let start = Timestamp::from_millis(1_767_225_600_000);
-        // Nobody waits for a fuller batch while time stands still.
-        let selection = Selection { settings: vec!["job.flush=0s".to_owned()], ..Selection::default() };
+        // Nobody waits for a fuller batch while time stands still, and nobody takes a checkpoint unasked.
+        let selection = Selection {
+            settings: vec!["job.flush=0s".to_owned(), "job.checkpoint=0s".to_owned()],
+            ..Selection::default()
+        };
         let mut test = Self {
             subject,
             selection,
@@ -150,7 +153,7 @@ impl FlareTest {
     }
 
     /// Takes a checkpoint whenever the mock sources have given `records` more: the barrier follows the last of them.
-    /// Without it, checkpoints are taken as `job.checkpoint` says, in the test's time.
+    /// Without it, and without a `job.checkpoint` of the test, none is taken but those that it asks for.
     pub fn checkpoint_every(&mut self, records: u64) {
         self.faults.checkpoint_every(records);
     }
@@ -205,7 +208,8 @@ impl FlareTest {
             Clock::starting_at(start)
         };
         let stand_ins = Arc::new(stand_ins);
-        let rig = Rig { subject, selection, stand_ins, faults, seed, drops_state, clock, roll_backs };
+        let rig =
+            Rig { subject, selection, stand_ins, faults, seed, drops_state, clock, crashes: 0, roll_backs };
         let run = rig.begin(&runtime, savepoint.map(Arc::new))?;
         let mut live = LiveTest { runtime, idle, rig, run, dirty, enders };
         live.run_until_idle()?;
@@ -220,6 +224,8 @@ pub struct TestRun {
     pub summary: Summary,
     /// The records that were turned aside, in the order in which they were.
     pub dirty: Vec<DirtyRecord>,
+    /// How many crashes came: one that was set for a moment that the job did not reach did not.
+    pub crashes: usize,
 }
 
 impl TestRun {

@@ -119,10 +119,13 @@ impl LiveTest {
 
     #[track_caller]
     fn expect<R>(&self, result: Result<R>) -> R {
-        result.unwrap_or_else(|error| {
-            let seed = self.rig.seed.map(|seed| format!(" (seed {seed})")).unwrap_or_default();
-            panic!("the job has failed: {}{seed}", error.report())
-        })
+        match result {
+            Ok(result) => result,
+            Err(error) => {
+                let seed = self.rig.seed.map(|seed| format!(" (seed {seed})")).unwrap_or_default();
+                panic!("the job has failed: {}{seed}", error.report())
+            }
+        }
     }
 
     /// The test's time.
@@ -216,14 +219,14 @@ impl LiveTest {
     }
 
     /// What an operator remembers for a key, by the name of its state; see [`Savepoint::entries`] for the names. A
-    /// barrier goes through the job for it, by which nothing counts as safe.
+    /// barrier goes through the job for it, by which nothing counts as safe. A value whose TTL is over is seen until the
+    /// operator meets it again.
     ///
     /// # Panics
     /// When the job has no such operator, or the state has other types; when the job has failed, or has ended.
     #[track_caller]
     pub fn state<K: Key, V: Kept>(&mut self, operator: &str, state: &str, key: &K) -> Option<V> {
-        let value = self.take(Purpose::Look).value(operator, state, key);
-        self.expect(value)
+        known(self.take(Purpose::Look).value(operator, state, key))
     }
 
     /// The timers of event time that an operator has set, by time and key.
@@ -232,8 +235,7 @@ impl LiveTest {
     /// As [`LiveTest::state`].
     #[track_caller]
     pub fn timers<K: Key>(&mut self, operator: &str) -> Vec<(Timestamp, K)> {
-        let timers = self.take(Purpose::Look).timers(operator);
-        self.expect(timers)
+        known(self.take(Purpose::Look).timers(operator))
     }
 
     /// How far event time has come behind an operator; `None` before its first watermark.
@@ -256,7 +258,7 @@ impl LiveTest {
             Some(seed) => error.with("seed", seed),
             None => error,
         })?;
-        Ok(TestRun { summary, dirty: self.dirty.records() })
+        Ok(TestRun { summary, dirty: self.dirty.records(), crashes: self.rig.crashes })
     }
 
     fn summary(&mut self) -> Result<Summary> {
@@ -274,6 +276,15 @@ impl LiveTest {
     pub fn stop(self) -> Result<TestRun> {
         self.run.stop.send_replace(true);
         self.finish()
+    }
+}
+
+/// What was asked for, which must be there.
+#[track_caller]
+fn known<R>(asked: Result<R>) -> R {
+    match asked {
+        Ok(found) => found,
+        Err(error) => panic!("the job has nothing of this kind: {}", error.report()),
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::faults::Faults;
 use super::mock_source::Act;
 use crate::api::{Decode, Intake, Positions, Progress, Source, SourceContext};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Control, Meta, Reject, SplitId, Timestamp};
 
 /// The name of a mock source's only split.
@@ -64,7 +64,10 @@ impl<T: Clone + Send> MockReader<T> {
         let split = reads.then(|| cx.splits.register(&cx.operator, SPLIT));
         let next = cx.restored.as_ref().and_then(|positions| positions.of(SPLIT));
         let next = next.and_then(|next| usize::try_from(next).ok()).unwrap_or(0);
-        let (offset, time) = before(&script.acts()[..next]);
+        let (offset, time) = {
+            let acts = script.acts();
+            before(&acts[..next.min(acts.len())])
+        };
         let waits = AtomicBool::new(false);
         Self { script, decode, faults, split, next, offset, time, until: None, waits }
     }
@@ -100,6 +103,13 @@ impl<T: Clone + Send> Source<T> for MockReader<T> {
     async fn read(&mut self, intake: &mut Intake<T>) -> Result<Progress> {
         if self.split.is_none() {
             return Ok(Progress::End);
+        }
+        let known = self.script.acts().len();
+        if self.next > known {
+            let message = "the job begins behind more acts (records, watermarks, pauses) than the mock source has; give \
+                           it those, too, that came before the savepoint";
+            let error = Error::new(ErrorKind::Config, message).with("behind", self.next);
+            return Err(error.with("has", known));
         }
         if self.waits.load(Ordering::Relaxed) {
             // Until the barrier comes, for which the read is cancelled.

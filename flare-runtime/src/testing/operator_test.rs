@@ -226,5 +226,8 @@ impl<K: Key, T: 'static, U: Send + 'static, S> OperatorTest<K, T, U, S> {
 
 #[track_caller]
 pub(super) fn expect<R>(result: Result<R>) -> R {
-    result.unwrap_or_else(|error| panic!("the operator has failed: {}", error.report()))
+    match result {
+        Ok(result) => result,
+        Err(error) => panic!("the operator has failed: {}", error.report()),
+    }
 }

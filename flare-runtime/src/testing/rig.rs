@@ -55,6 +55,8 @@ pub(super) struct Rig {
     pub(super) seed: Option<u64>,
     pub(super) drops_state: bool,
     pub(super) clock: Clock,
+    /// How many came.
+    pub(super) crashes: usize,
     /// Have the sinks forget what came behind a barrier.
     pub(super) roll_backs: Vec<Box<dyn Fn(u64) + Send>>,
 }
@@ -103,6 +105,7 @@ impl Rig {
         crashed: &Run,
         crash: Option<Crash>,
     ) -> Result<Run> {
+        self.crashes += 1;
         if let Some(parallelism) = crash.and_then(|crash| crash.parallelism) {
             self.selection.settings.push(format!("job.parallelism={parallelism}"));
         }

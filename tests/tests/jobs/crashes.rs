@@ -458,3 +458,40 @@ fn windows_of_another_length_are_refused() {
     assert!(error.contains("60000 ms every") && error.contains("3600000 ms every"), "{error}");
     assert!(resume(minutes, minutes, false).unwrap().len() == 1);
 }
+
+#[test]
+fn windows_with_late_records_have_an_id() {
+    let mut test = FlareTest::described("named", |job| {
+        let events = job.source::<Event>()?.key_by(|event| event.key);
+        let minutes = events.window(Windows::tumbling(Duration::from_secs(60))).id("per-minute");
+        let (counts, late) = minutes.aggregate_with_late("late", Count, |key, _, count| line(*key, count));
+        counts.union(late.map(|event| line(event.key, "late"))).sink::<Line>()
+    });
+    let (source, events) = MockSource::by_hand();
+    test.source(source);
+    let _out = test.sink::<Line>();
+    let mut live = test.start().unwrap();
+    events.push(event(1, 1, 0));
+    assert!(live.checkpoint().operators.contains_key("per-minute"));
+    let wrong = live.checkpoint().entries::<u64, u64>("per-minute", "window").unwrap_err().report();
+    assert!(wrong.contains("no such state") && wrong.contains("windows"), "{wrong}");
+    live.finish().unwrap();
+}
+
+#[test]
+fn a_mock_source_must_have_what_came_before_the_savepoint() {
+    let mut test = FlareTest::described("sums", sums);
+    let (source, events) = MockSource::by_hand();
+    test.source(source);
+    let _out = test.sink::<Line>();
+    let mut live = test.start().unwrap();
+    events.push(event(1, 41, 0));
+    let savepoint = live.checkpoint();
+    assert_eq!(live.finish().unwrap().crashes, 0);
+    let mut test = FlareTest::described("sums", sums);
+    test.source(MockSource::<Event>::empty());
+    test.restore((*savepoint).clone());
+    let _out = test.sink::<Line>();
+    let error = test.run().map(drop).unwrap_err().report();
+    assert!(error.contains("behind=1") && error.contains("has=0"), "{error}");
+}

@@ -50,7 +50,7 @@ impl<K, V> Entry<K, V> {
         Self { key, value, heap: 0, marks: Marks(marks) }
     }
 
-    /// Notes a use.
+    /// Notes a use other than the first.
     #[inline]
     pub(super) fn touch(&mut self) {
         self.marks.0 |= USED;
@@ -165,6 +165,15 @@ impl<K: Key, V> Entries<K, V> {
         self.table.get_bucket_entry(bucket).ok().map(|entry| entry.remove().0)
     }
 
+    /// Puts all entries in anew, since where many were taken out a search takes long to end.
+    pub(super) fn settle(&mut self) {
+        let entries: Vec<_> = self.table.drain().collect();
+        for entry in entries {
+            let hasher = &self.hasher;
+            self.table.insert_unique(hasher.hash_one(&entry.key), entry, |entry| hasher.hash_one(&entry.key));
+        }
+    }
+
     /// The buckets of the next `count` entries.
     pub(super) fn next(&mut self, count: usize) -> Vec<usize> {
         let buckets = self.table.num_buckets();
@@ -177,5 +186,33 @@ impl<K: Key, V> Entries<K, V> {
             found.extend(self.table.get_bucket(self.swept).map(|_| self.swept));
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_what_is_used_again_and_again() {
+        let mut entries = Entries::new();
+        for key in 0..100 {
+            if let Place::Vacant(free) = entries.place(&key) {
+                free.insert(Entry::new(key, Some(key), Origin::Absent));
+            }
+        }
+        for key in 0..20 {
+            if let Place::Occupied(mut known) = entries.place(&key) {
+                known.get_mut().touch();
+            }
+        }
+        let bytes = Entry::new(0, Some(0), Origin::Absent).bytes();
+        for bucket in entries.coldest(80 * bytes) {
+            entries.take(bucket);
+        }
+        entries.settle();
+        assert!((0..20).all(|key| entries.get(&key).is_some()));
+        assert_eq!(entries.iter().count(), 20);
+        assert_eq!(entries.coldest(u64::MAX).len(), 20, "if all are wanted");
     }
 }

@@ -37,6 +37,7 @@ pub struct DiskSettings {
     pub directory: PathBuf,
     /// Bytes of the values in memory of one subtask, all its tables together.
     pub write_buffer: u64,
-    /// Bytes of blocks of files in memory of one store.
+    /// Bytes of blocks of files in memory of one store. Indexes and Bloom filters, which are always in memory, are about
+    /// two bytes a key beside it.
     pub block_cache: u64,
 }

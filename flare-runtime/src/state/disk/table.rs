@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem::needs_drop;
 
-use hashbrown::hash_table::Entry as Place;
+use hashbrown::hash_table::{Entry as Place, OccupiedEntry as Found};
 
 use super::entries::{Entries, Entry, Origin};
 use super::memory::Share;
@@ -77,7 +77,7 @@ impl<K: Key, V: Kept> DiskTable<K, V> {
             self.make_room()?;
         }
         let entry = match self.entries.place(key) {
-            Place::Occupied(known) => known.into_mut(),
+            Place::Occupied(known) => used(known),
             Place::Vacant(free) => {
                 let entry = load(&mut self.rows, key)?;
                 self.share.take(entry.bytes());
@@ -100,7 +100,7 @@ impl<K: Key, V: Kept> DiskTable<K, V> {
             self.make_room()?;
         }
         let entry = match self.entries.place(key) {
-            Place::Occupied(known) => known.into_mut(),
+            Place::Occupied(known) => used(known),
             Place::Vacant(free) => {
                 let origin = if self.rows.is_on_disk() { Origin::Blind } else { Origin::Absent };
                 let entry = Entry::new(key.clone(), None, origin);
@@ -116,22 +116,27 @@ impl<K: Key, V: Kept> DiskTable<K, V> {
     /// # Errors
     /// See [`DiskTable`].
     pub fn remove(&mut self, key: &K) -> Result<Option<V>> {
-        let Some(entry) = self.find(key, Use::Read)? else { return Ok(None) };
-        let value = entry.value.take();
-        if entry.is_stored() {
-            if value.is_some() {
-                entry.change();
-            }
-        } else if let Place::Occupied(known) = self.entries.place(key) {
-            self.share.give(known.remove().0.bytes());
+        if self.share.is_over() {
+            self.make_room()?;
         }
-        Ok(value)
+        let found = seek(&mut self.entries, &mut self.rows, &mut self.share, key)?;
+        let Some(mut found) = found else { return Ok(None) };
+        if !found.get().is_stored() {
+            let entry = found.remove().0;
+            self.share.give(entry.bytes());
+            return Ok(entry.value);
+        }
+        let entry = found.get_mut();
+        if entry.value.is_some() {
+            entry.change();
+        }
+        Ok(entry.value.take())
     }
 
     /// Forgets all keys.
     ///
     /// # Errors
-    /// None so far.
+    /// See [`DiskTable`].
     pub fn clear(&mut self) -> Result<()> {
         self.rows.clear();
         self.entries = Entries::new();
@@ -140,7 +145,8 @@ impl<K: Key, V: Kept> DiskTable<K, V> {
         Ok(())
     }
 
-    /// Puts everything on disk, for a table that is not used for a while.
+    /// Puts everything on disk, for a table that is not used for a while: the others cannot do that for it, and have
+    /// less memory until it is done.
     ///
     /// # Errors
     /// See [`DiskTable`].
@@ -156,18 +162,10 @@ impl<K: Key, V: Kept> DiskTable<K, V> {
         if self.share.is_over() {
             self.make_room()?;
         }
-        let entry = match self.entries.place(key) {
-            Place::Occupied(known) => known.into_mut(),
-            Place::Vacant(_) if !self.rows.is_on_disk() => return Ok(None),
-            Place::Vacant(free) => {
-                let entry = load(&mut self.rows, key)?;
-                self.share.take(entry.bytes());
-                free.insert(entry).into_mut()
-            }
-        };
-        match how {
-            Use::Change if entry.value.is_some() => note_change(entry, &mut self.rows, &mut self.share)?,
-            _ => entry.touch(),
+        let found = seek(&mut self.entries, &mut self.rows, &mut self.share, key)?;
+        let Some(entry) = found.map(Found::into_mut) else { return Ok(None) };
+        if how == Use::Change && entry.value.is_some() {
+            note_change(entry, &mut self.rows, &mut self.share)?;
         }
         Ok(Some(entry))
     }
@@ -175,7 +173,8 @@ impl<K: Key, V: Kept> DiskTable<K, V> {
     #[cold]
     #[inline(never)]
     fn make_room(&mut self) -> Result<()> {
-        self.put_away(self.share.held() / 2)
+        // A third is enough for what is used again and again; larger batches make fewer merges.
+        self.put_away(self.share.held() / 3 * 2)
     }
 
     /// Puts entries that make up so many bytes out of memory, the coldest first.
@@ -187,8 +186,39 @@ impl<K: Key, V: Kept> DiskTable<K, V> {
         let taken = leaving.into_iter().filter_map(|bucket| self.entries.take(bucket));
         let bytes = taken.map(|entry| entry.bytes()).sum();
         self.share.give(bytes);
+        self.entries.settle();
         Ok(())
     }
+}
+
+/// Where the entry of a key is; none if there can be no value.
+#[inline]
+fn seek<'a, K: Key, V: Kept>(
+    entries: &'a mut Entries<K, V>,
+    rows: &mut Rows<K, V>,
+    share: &mut Share,
+    key: &K,
+) -> Result<Option<Found<'a, Entry<K, V>>>> {
+    match entries.place(key) {
+        Place::Occupied(mut found) => {
+            found.get_mut().touch();
+            Ok(Some(found))
+        }
+        Place::Vacant(_) if !rows.is_on_disk() => Ok(None),
+        Place::Vacant(free) => {
+            let entry = load(rows, key)?;
+            share.take(entry.bytes());
+            Ok(Some(free.insert(entry)))
+        }
+    }
+}
+
+/// An entry that was in memory before this use.
+#[inline]
+fn used<K, V>(known: Found<'_, Entry<K, V>>) -> &mut Entry<K, V> {
+    let entry = known.into_mut();
+    entry.touch();
+    entry
 }
 
 /// What the disk knows of a key.
@@ -211,7 +241,6 @@ fn fill<K: Key, V: Kept>(
     share: &mut Share,
 ) -> Result<()> {
     entry.value = Some(value);
-    entry.touch();
     entry.change();
     weigh(entry, rows, share)
 }
@@ -223,7 +252,6 @@ fn note_change<K: Key, V: Kept>(
     rows: &mut Rows<K, V>,
     share: &mut Share,
 ) -> Result<()> {
-    entry.touch();
     entry.change();
     if needs_drop::<V>() && entry.is_due() {
         weigh(entry, rows, share)?;

@@ -134,7 +134,7 @@ impl Pair {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn does_what_a_map_in_memory_does(steps in prop::collection::vec((0..3_usize, step()), 1..600)) {
@@ -314,6 +314,21 @@ fn fails_when_files_cannot_be_written() {
     assert_eq!(table.get(&7).unwrap(), Some(&14), "nothing is lost");
     table.rest().unwrap();
     assert_eq!(table.get(&7).unwrap(), Some(&14), "nothing is lost on the way to the disk");
+}
+
+#[test]
+fn tells_what_the_thread_behind_it_could_not_do() {
+    let directory = directory();
+    let mut table = filled(&open(&directory, "count", 1 << 16), 10_000);
+    let files = directory.path().join("count-0").join("tree").join("tables");
+    let empty = || fs::read_dir(&files).unwrap().for_each(|file| drop(fs::remove_file(file.unwrap().path())));
+    let mut write = |key| {
+        empty();
+        table.insert(&key, 0)
+    };
+    let error = (10_000..1_000_000).try_for_each(&mut write).unwrap_err();
+    assert_eq!((error.kind(), error.context("state")), (ErrorKind::Failed, Some("latest")));
+    assert_eq!((10_000..1_000_000).try_for_each(write).unwrap_err().report(), error.report());
 }
 
 #[test]

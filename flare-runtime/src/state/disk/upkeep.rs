@@ -60,6 +60,7 @@ impl Upkeep {
         orders.merge = true;
         self.desk.changed.notify_all();
         while orders.failure.is_none() && self.desk.tree.l0_run_count() > MAX_OVERLAPPING {
+            orders.merge = true;
             orders = self.desk.wait(orders);
         }
         orders.failure.clone().map_or(Ok(()), Err)

@@ -46,7 +46,10 @@ struct Spot<K, A> {
 /// What becomes of a pane's records.
 #[cfg_attr(
     feature = "disk-state",
-    expect(clippy::large_enum_variant, reason = "there is one at a time, and a box would cost a record more")
+    expect(
+        clippy::large_enum_variant,
+        reason = "there is one at a time, and a box would cost a record more"
+    )
 )]
 enum Fate<K, A> {
     /// They belong to no window.
