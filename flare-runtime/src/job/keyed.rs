@@ -339,7 +339,6 @@ where
 {
     /// Gives the windows this id, by which their state is restored; without it, it is derived from their place among the
     /// job's windows. `.id` behind a result does the same, but where there are two streams, as with late records.
-    #[must_use]
     pub fn id(self, id: &str) -> Self {
         Self { id: Some(id.to_owned()), ..self }
     }
